@@ -1,0 +1,84 @@
+-- The default store: the core script, lua/cas.lua. The value is a plain string at its key, which anyone may GET; the version record
+-- stands beside it, in the same slot. One command a commit; a conflict carries what stands there now, so that a retry needs no read.
+
+local cas = redis.script("cas")
+local read = redis.script("read")
+
+local pcall_server = redis.pcall
+local find, sub, match = string.find, string.sub, string.match
+
+-- The replies to a call with a token, of which each echoes it: a reply that belongs to another command must never be taken for ours.
+local function refuse_mispaired(token)
+  error(setmetatable({
+    err = ("UNKNOWN the reply does not answer the command with token %s: replies have been mixed up"):format(token),
+    outcome = "unknown",
+  }, getmetatable(redis.error_reply("UNKNOWN"))), 0)
+end
+
+local function decode(reply, token)
+  local ok = reply.ok
+  if ok then
+    if sub(ok, 1, 3) ~= "OK " or sub(ok, -#token) ~= token then
+      refuse_mispaired(token)
+    end
+    return "committed", sub(ok, 4)
+  end
+  if reply.err then
+    error(reply, 0)
+  end
+  if reply[1] ~= -1 or reply[5] ~= token then
+    refuse_mispaired(token)
+  end
+  return "conflict", reply[3] or nil, reply[4]
+end
+
+local function send(cell, next_version, value, token, stamp)
+  local lifetime, ttl = cell.expire or 0, cell.ttl
+  if value == nil then
+    return pcall_server("EVALSHA", cas.sha1, 2, cell.key, cell.version_key, "", next_version, lifetime, token, stamp, "DEL")
+  elseif ttl then
+    return pcall_server("EVALSHA", cas.sha1, 2, cell.key, cell.version_key, value, next_version, lifetime, token, stamp,
+      "PX", ttl)
+  end
+  return pcall_server("EVALSHA", cas.sha1, 2, cell.key, cell.version_key, value, next_version, lifetime, token, stamp)
+end
+
+local function version_of(stamp)
+  return tonumber(match(stamp, "^%d+"))
+end
+
+local function load_script()
+  local reply = pcall_server("SCRIPT", "LOAD", cas.source)
+  if reply.err then
+    error(reply, 0)
+  end
+end
+
+return {
+  doc = "The core script lua/cas.lua: one round trip a commit, a conflict carries the present value.",
+
+  read = function(cell)
+    local reply = read:call({ cell.key, cell.version_key })
+    return reply[1] or nil, reply[3]
+  end,
+
+  -- base.stamp "": only the number base.version is compared.
+  commit = function(cell, base, value, token)
+    local stamp = base.stamp
+    local next_version = (base.version or version_of(stamp)) + 1
+    local reply = send(cell, next_version, value, token, stamp)
+    while reply.err and find(reply.err, "^NOSCRIPT") do
+      load_script()
+      reply = send(cell, next_version, value, token, stamp)
+    end
+    return decode(reply, token)
+  end,
+
+  version = version_of,
+
+  -- The stamp that a commit on this base with this token makes, if it is applied.
+  made = function(base, token, expire)
+    local id = match(base.stamp, "^%d+:([^:]+):") or ((expire or 0) ~= 0 and "e" or "p") .. token
+    return ("%d:%s:%s"):format(version_of(base.stamp) + 1, id, token)
+  end,
+}

@@ -1,0 +1,182 @@
+-- A client: what one process knows of the cells that it updates, and the four things it does with them. Scripts have one, behind the
+-- global `vlock`; in the lab every worker has its own.
+
+local cells = require "vlock.cell"
+local codecs = require "vlock.codec"
+local core = require "vlock.core"
+local outcome = require "vlock.outcome"
+local update = require "vlock.update"
+
+local CACHE_LIMIT = 1024 -- kept bases; when there are more, the older half is forgotten
+local ARTICLE_LIFETIME = 100 -- seconds, of compare_and_set's version record where no `expire` is given
+
+local Client = {}
+Client.__index = Client
+
+-- Sixteen hexadecimal digits that no other client has.
+local function new_writer()
+  return (core.entropy(8):gsub(".", function(byte)
+    return ("%02x"):format(byte:byte())
+  end))
+end
+
+--- opts: policies (function from the options of an update to a policy's instance), stores (function from a store's name to the store),
+-- random (function returning numbers in [0,1)), worker (its number, 1 by default).
+local function new(opts)
+  return setmetatable({
+    writer = opts.writer or new_writer(),
+    sequence = 0,
+    worker = opts.worker or 1,
+    random = opts.random or core.random,
+    policies = opts.policies,
+    stores = opts.stores,
+    attempts = 0, -- commits sent
+    conflicts = 0,
+    recent = {}, -- bases by version key
+    recent_count = 0,
+    older = {},
+  }, Client)
+end
+
+--- A token that names one attempt: who, and which.
+function Client:token()
+  local sequence = self.sequence + 1
+  self.sequence = sequence
+  return ("%s.%x"):format(self.writer, sequence)
+end
+
+--- The last state of the cell that this client has seen: {value, stamp, version}; nil where it knows none.
+function Client:kept_base(cell)
+  local key = cell.version_key
+  return self.recent[key] or self.older[key]
+end
+
+function Client:keep_base(cell, base)
+  local key = cell.version_key
+  if not self.recent[key] then
+    if self.recent_count >= CACHE_LIMIT / 2 then
+      self.older, self.recent, self.recent_count = self.recent, {}, 0
+    end
+    self.recent_count = self.recent_count + 1
+  end
+  self.recent[key] = base
+end
+
+function Client:forget_base(cell)
+  local key = cell.version_key
+  self.older[key] = nil
+  if self.recent[key] then
+    self.recent[key] = nil
+    self.recent_count = self.recent_count - 1
+  end
+end
+
+local NO_OPTIONS = {}
+
+local KNOWN_OPTIONS = { "retry", "backoff", "merge", "policy", "store", "codec", "expire", "version_key", "ttl", "deadline" }
+local is_known_option = {}
+for _, name in ipairs(KNOWN_OPTIONS) do
+  is_known_option[name] = true
+end
+
+local function check_options(key, opts)
+  if type(key) ~= "string" or key == "" then
+    error(("a key must be a text that is not empty, not %s"):format(type(key)), 4)
+  end
+  for name in pairs(opts) do
+    if not is_known_option[name] then
+      local near = type(name) == "string" and core.nearest(name, KNOWN_OPTIONS)
+      error(("unknown option '%s'%s; there are: %s"):format(tostring(name),
+        near and (", did you mean '%s'?"):format(near) or "", table.concat(KNOWN_OPTIONS, ", ")), 4)
+    end
+  end
+end
+
+-- What an options table means, worked out once for every table.
+function Client:plan(key, opts)
+  opts = opts or NO_OPTIONS
+  local plans = self.plans
+  if not plans then
+    plans = setmetatable({}, { __mode = "k" })
+    self.plans = plans
+  end
+  local plan = plans[opts]
+  if not plan then
+    check_options(key, opts)
+    plan = {
+      store = self.stores(opts.store or "plain"),
+      codec = codecs.find(opts.codec or "string"),
+      deadline = opts.deadline,
+      opts = opts,
+    }
+    plans[opts] = plan
+  elseif type(key) ~= "string" or key == "" then
+    check_options(key, opts)
+  end
+  return plan
+end
+
+function Client:policy(plan)
+  if not plan.policy then
+    plan.policy = self.policies(plan.opts)
+  end
+  return plan.policy
+end
+
+--- client:get(key, opts) -> value (nil: absent), version (0: never written), stamp. One atomic read.
+function Client:get(key, opts)
+  local plan = self:plan(key, opts)
+  local base = update.read(self, plan, cells.new(key, plan.opts))
+  return plan.codec.decode(base.value), base.version, base.stamp
+end
+
+--- client:compare_and_set(key, value, version or stamp, opts) -> version, stamp; or nil and a conflict: an outcome with version, value
+-- and stamp as they stand now. The article's function: one attempt, and the caller decides. A bare number checks the number only, a
+-- stamp (from get or an earlier commit) also tells a recreated record from the one that was read. value nil deletes. expire is 100 s
+-- unless given.
+function Client:compare_and_set(key, value, expected, opts)
+  local plan = self:plan(key, opts)
+  local cell = cells.new(key, plan.opts)
+  cell.expire = cell.expire or ARTICLE_LIFETIME
+  local base
+  if math.type(expected) == "integer" and expected >= 0 then
+    base = { stamp = "", version = expected }
+  elseif type(expected) == "string" and plan.store.version and plan.store.version(expected) then
+    base = { stamp = expected, version = plan.store.version(expected) }
+  else
+    error(("compare_and_set: the third argument is the version that was read, an integer from 0, or its stamp, not %s")
+      :format(tostring(expected)), 2)
+  end
+  local text = codecs.for_server(plan.codec, value)
+  local result, theirs = update.attempt(self, plan, cell, base, text, self:token())
+  if result == "committed" then
+    return theirs.version, theirs.stamp
+  elseif result == "conflict" then
+    theirs = theirs or update.read(self, plan, cell)
+    return nil, outcome.new("conflict", {
+      version = theirs.version,
+      value = plan.codec.decode(theirs.value),
+      stamp = theirs.stamp,
+    })
+  end
+  return nil, theirs
+end
+
+--- client:update(key, fn, opts) -> value, version; or nil and an outcome (gave_up, unknown). fn(value, version) gets nil where the cell
+-- is absent and returns the new value, nil to leave it as it is, or vlock.DELETE. It may be called more than once.
+function Client:update(key, fn, opts)
+  if type(fn) ~= "function" then
+    error(("update: the second argument is the update function, not %s"):format(type(fn)), 2)
+  end
+  local plan = self:plan(key, opts)
+  return update.run(self, plan, cells.new(key, plan.opts), fn)
+end
+
+--- client:delete(key, opts) -> nil, version; or nil and an outcome. The version record stays and moves on.
+function Client:delete(key, opts)
+  return self:update(key, function()
+    return update.DELETE
+  end, opts)
+end
+
+return { new = new }

@@ -1,0 +1,73 @@
+-- How a value of the script becomes the bytes in Redis, and back.
+
+local core = require "vlock.core"
+
+local codec = {}
+
+-- Numbers as text that reads back as the same number.
+local function number_text(number)
+  if math.type(number) == "integer" then
+    return ("%d"):format(number)
+  end
+  for digits = 15, 17 do
+    local text = ("%." .. digits .. "g"):format(number)
+    if tonumber(text) == number then
+      return text
+    end
+  end
+  return ("%.17g"):format(number)
+end
+
+-- Lua sees text; numbers may be given.
+codec.string = {
+  name = "string",
+  decode = function(bytes)
+    return bytes
+  end,
+  encode = function(value)
+    if type(value) == "number" then
+      return number_text(value)
+    end
+    return nil, ("a value must be a text or a number, not a %s; codec = \"json\" takes tables"):format(type(value))
+  end,
+}
+
+-- Lua sees tables, numbers, booleans: whatever JSON has.
+codec.json = {
+  name = "json",
+  decode = function(bytes)
+    return bytes and require("vlock.json").decode(bytes)
+  end,
+  encode = function(value)
+    return require("vlock.json").encode(value)
+  end,
+}
+
+local names = { "string", "json" }
+
+--- The codec of this name; a table with encode and decode serves as it is.
+function codec.find(name)
+  if type(name) == "table" then
+    return name
+  end
+  if name ~= "string" and name ~= "json" then
+    local near = core.nearest(tostring(name), names)
+    error(("unknown codec '%s'%s; there are: string, json"):format(tostring(name),
+      near and (", did you mean '%s'?"):format(near) or ""), 0)
+  end
+  return codec[name]
+end
+
+--- The bytes for the server; nil for nil. Raises where the codec cannot express the value.
+function codec.for_server(chosen, value)
+  if value == nil or (type(value) == "string" and chosen == codec.string) then
+    return value
+  end
+  local bytes, reason = chosen.encode(value)
+  if not bytes then
+    error(reason, 0)
+  end
+  return bytes
+end
+
+return codec

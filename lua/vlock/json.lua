@@ -1,0 +1,321 @@
+-- JSON, exact both ways: whole numbers are integers on Lua 5.4, every number reads back as the same number, an empty array stays an
+-- array, keys are written sorted. (The packaged lua-cjson 2.1.0 writes 14 digits, reads floats only, and turns [] into {}.) Runs on Lua
+-- 5.1 and 5.4. RFC 8259.
+
+local cjson = require "cjson"
+
+local json = { null = cjson.null }
+
+local array_type = {}
+
+--- Marks a table as a list, so that it is written as [] when it is empty.
+function json.array(list)
+  return setmetatable(list, array_type)
+end
+
+local EXACT = 9007199254740992 -- 2^53
+local DEPTH = 500
+
+-- ---- reading
+
+local function fail(text, at, reason)
+  error(string.format("bad JSON at byte %d: %s: %s", at, reason, string.sub(text, at, at + 19)), 0)
+end
+
+local function skip_space(text, at)
+  return string.find(text, "[^ \t\r\n]", at) or #text + 1
+end
+
+local unescaped = {
+  ['"'] = '"', ["\\"] = "\\", ["/"] = "/", b = "\b", f = "\f", n = "\n", r = "\r", t = "\t",
+}
+
+local function utf8_bytes(code)
+  if code < 0x80 then
+    return string.char(code)
+  elseif code < 0x800 then
+    return string.char(0xc0 + math.floor(code / 64), 0x80 + code % 64)
+  elseif code < 0x10000 then
+    return string.char(0xe0 + math.floor(code / 4096), 0x80 + math.floor(code / 64) % 64, 0x80 + code % 64)
+  end
+  return string.char(0xf0 + math.floor(code / 262144), 0x80 + math.floor(code / 4096) % 64, 0x80 + math.floor(code / 64) % 64,
+    0x80 + code % 64)
+end
+
+-- \uXXXX at `at`, perhaps a surrogate pair: the bytes and where it ends.
+local function read_unicode(text, at)
+  local high = tonumber(string.match(text, "^\\u(%x%x%x%x)", at), 16)
+  if high < 0xd800 or high > 0xdfff then
+    return utf8_bytes(high), at + 6
+  end
+  local low = tonumber(string.match(text, "^\\u(%x%x%x%x)", at + 6) or "0", 16)
+  if high > 0xdbff or low < 0xdc00 or low > 0xdfff then
+    fail(text, at, "half of a surrogate pair")
+  end
+  return utf8_bytes(0x10000 + (high - 0xd800) * 1024 + low - 0xdc00), at + 12
+end
+
+local function read_string(text, start)
+  local pieces, at = {}, start + 1
+  while true do
+    local stop = string.find(text, '[%c"\\]', at)
+    if not stop then
+      fail(text, start, "a string without its end")
+    end
+    pieces[#pieces + 1] = string.sub(text, at, stop - 1)
+    local byte = string.sub(text, stop, stop)
+    if byte == '"' then
+      return table.concat(pieces), stop + 1
+    elseif byte == "\127" then
+      pieces[#pieces + 1], at = byte, stop + 1
+    elseif byte ~= "\\" then
+      fail(text, stop, "a control character in a string")
+    elseif string.find(text, "^u%x%x%x%x", stop + 1) then
+      pieces[#pieces + 1], at = read_unicode(text, stop)
+    else
+      local plain = unescaped[string.sub(text, stop + 1, stop + 1)]
+      if not plain then
+        fail(text, stop, "an unknown escape")
+      end
+      pieces[#pieces + 1], at = plain, stop + 2
+    end
+  end
+end
+
+local function read_number(text, at)
+  local _, stop = string.find(text, "^-?%d+", at)
+  if not stop or string.find(text, "^-?0%d", at) then
+    fail(text, at, "no value")
+  end
+  local _, fraction = string.find(text, "^%.%d+", stop + 1)
+  local _, exponent = string.find(text, "^[eE][+-]?%d+", (fraction or stop) + 1)
+  local digits = string.sub(text, at, exponent or fraction or stop)
+  local number = tonumber(digits)
+  if math.type and math.type(number) == "float" and number >= -EXACT and number <= EXACT then
+    number = math.tointeger(number) or number
+  end
+  return number, at + #digits
+end
+
+local read_value
+
+local function read_array(text, at, depth)
+  local list, count = json.array({}), 0
+  at = skip_space(text, at + 1)
+  if string.sub(text, at, at) == "]" then
+    return list, at + 1
+  end
+  while true do
+    count = count + 1
+    list[count], at = read_value(text, at, depth)
+    at = skip_space(text, at)
+    local byte = string.sub(text, at, at)
+    if byte == "]" then
+      return list, at + 1
+    elseif byte ~= "," then
+      fail(text, at, "an array goes on with , or ends with ]")
+    end
+    at = at + 1
+  end
+end
+
+local function read_object(text, at, depth)
+  local object = {}
+  at = skip_space(text, at + 1)
+  if string.sub(text, at, at) == "}" then
+    return object, at + 1
+  end
+  while true do
+    at = skip_space(text, at)
+    if string.sub(text, at, at) ~= '"' then
+      fail(text, at, "a key must be a string")
+    end
+    local key
+    key, at = read_string(text, at)
+    at = skip_space(text, at)
+    if string.sub(text, at, at) ~= ":" then
+      fail(text, at, "behind a key comes :")
+    end
+    object[key], at = read_value(text, at + 1, depth)
+    at = skip_space(text, at)
+    local byte = string.sub(text, at, at)
+    if byte == "}" then
+      return object, at + 1
+    elseif byte ~= "," then
+      fail(text, at, "an object goes on with , or ends with }")
+    end
+    at = at + 1
+  end
+end
+
+local words = { ["true"] = true, ["false"] = false, ["null"] = json.null }
+
+function read_value(text, at, depth)
+  if depth > DEPTH then
+    fail(text, at, "nested deeper than " .. DEPTH)
+  end
+  at = skip_space(text, at)
+  local byte = string.sub(text, at, at)
+  if byte == "{" then
+    return read_object(text, at, depth + 1)
+  elseif byte == "[" then
+    return read_array(text, at, depth + 1)
+  elseif byte == '"' then
+    return read_string(text, at)
+  end
+  local word = string.match(text, "^%l+", at)
+  if word and words[word] ~= nil then
+    return words[word], at + #word
+  end
+  return read_number(text, at)
+end
+
+--- The value of a JSON text. Objects and arrays are tables (arrays marked as such), null is json.null. Raises on bad text.
+function json.decode(text)
+  local value, at = read_value(text, 1, 0)
+  at = skip_space(text, at)
+  if at <= #text then
+    fail(text, at, "more than one value")
+  end
+  return value
+end
+
+-- ---- writing
+
+local escapes = {
+  ['"'] = '\\"', ["\\"] = "\\\\", ["\b"] = "\\b", ["\f"] = "\\f", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t",
+}
+
+local function escape_byte(byte)
+  return escapes[byte] or string.format("\\u%04x", string.byte(byte))
+end
+
+-- The length of the UTF-8 sequence that begins at `at`, 0 where there is none (RFC 3629).
+local function sequence_length(text, at)
+  local a, b, c, d = string.byte(text, at, at + 3)
+  local function follows(byte, low, high)
+    return byte and byte >= (low or 0x80) and byte <= (high or 0xbf)
+  end
+  if a >= 0xc2 and a <= 0xdf and follows(b) then
+    return 2
+  elseif a >= 0xe0 and a <= 0xef and follows(b, a == 0xe0 and 0xa0, a == 0xed and 0x9f) and follows(c) then
+    return 3
+  elseif a >= 0xf0 and a <= 0xf4 and follows(b, a == 0xf0 and 0x90, a == 0xf4 and 0x8f) and follows(c) and follows(d) then
+    return 4
+  end
+  return 0
+end
+
+-- Bytes that are not UTF-8 become \u00XX: the document stays valid, and the byte readable.
+local function escape_invalid(text)
+  local pieces, at = {}, 1
+  while at <= #text do
+    local from, to = string.find(text, "^[%z\1-\127]+", at)
+    if from then
+      pieces[#pieces + 1] = string.sub(text, from, to)
+      at = to + 1
+    else
+      local length = sequence_length(text, at)
+      pieces[#pieces + 1] = length > 0 and string.sub(text, at, at + length - 1)
+        or string.format("\\u00%02x", string.byte(text, at))
+      at = at + math.max(length, 1)
+    end
+  end
+  return table.concat(pieces)
+end
+
+local function encode_string(text)
+  local escaped = string.gsub(text, '[%c"\\\127]', escape_byte)
+  if string.find(escaped, "[\128-\255]") then
+    escaped = escape_invalid(escaped)
+  end
+  return '"' .. escaped .. '"'
+end
+
+local function encode_number(number)
+  if number ~= number or number == math.huge or number == -math.huge then
+    error("a number that is not finite cannot be written as JSON", 0)
+  end
+  if math.type and math.type(number) == "integer" then
+    return string.format("%d", number)
+  end
+  if number == math.floor(number) and number >= -EXACT and number <= EXACT then
+    return string.format("%.0f", number)
+  end
+  for digits = 15, 16 do
+    local text = string.format("%." .. digits .. "g", number)
+    if tonumber(text) == number then
+      return text
+    end
+  end
+  return string.format("%.17g", number)
+end
+
+local function is_array(value)
+  if getmetatable(value) == array_type then
+    return true
+  end
+  local count = 0
+  for key in pairs(value) do
+    if type(key) ~= "number" then
+      return false
+    end
+    count = count + 1
+  end
+  return count > 0 and count == #value
+end
+
+local encode
+
+local function encode_array(value, depth)
+  local pieces = {}
+  for i = 1, #value do
+    pieces[i] = encode(value[i], depth)
+  end
+  return "[" .. table.concat(pieces, ",") .. "]"
+end
+
+local function encode_object(value, depth)
+  local names, by_name = {}, {}
+  for key, inner in pairs(value) do
+    local name = type(key) == "number" and encode_number(key) or key
+    if type(name) ~= "string" then
+      error("a table with a " .. type(key) .. " as key cannot be written as JSON", 0)
+    end
+    names[#names + 1] = name
+    by_name[name] = inner
+  end
+  table.sort(names)
+  for i, name in ipairs(names) do
+    names[i] = encode_string(name) .. ":" .. encode(by_name[name], depth)
+  end
+  return "{" .. table.concat(names, ",") .. "}"
+end
+
+function encode(value, depth)
+  local kind = type(value)
+  if kind == "string" then
+    return encode_string(value)
+  elseif kind == "number" then
+    return encode_number(value)
+  elseif kind == "boolean" then
+    return tostring(value)
+  elseif value == nil or value == json.null then
+    return "null"
+  elseif kind ~= "table" then
+    error("a " .. kind .. " cannot be written as JSON", 0)
+  elseif depth > DEPTH then
+    error("a table nested deeper than " .. DEPTH .. " cannot be written as JSON", 0)
+  end
+  if is_array(value) then
+    return encode_array(value, depth + 1)
+  end
+  return encode_object(value, depth + 1)
+end
+
+--- The JSON text of a value, in one line. An empty table is {}, unless json.array marked it. Raises on what JSON does not have.
+function json.encode(value)
+  return encode(value, 0)
+end
+
+return json

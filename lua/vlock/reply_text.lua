@@ -1,0 +1,126 @@
+-- How a script's result is shown: as redis-cli shows a reply, on a terminal and elsewhere. What Lua values stand for as replies is
+-- Redis' rule: a float is truncated, true is 1, false and nil are nil, a list ends at its first nil.
+
+local reply_text = {}
+
+local escapes = { ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t", ["\a"] = "\\a", ["\b"] = "\\b", ["\\"] = "\\\\", ['"'] = '\\"' }
+
+local function quote(text)
+  return '"' .. text:gsub('[%c\\"\127-\255]', function(byte)
+    return escapes[byte] or ("\\x%02x"):format(byte:byte())
+  end) .. '"'
+end
+
+local function truncated(number)
+  if math.type(number) == "integer" then
+    return number
+  elseif number ~= number then
+    return 0
+  end
+  local whole = number < 0 and math.ceil(number) or math.floor(number)
+  return math.tointeger(whole) or (whole > 0 and math.maxinteger or math.mininteger)
+end
+
+local function one_line(text)
+  return (text:gsub("[\r\n]", " "))
+end
+
+--- What a Lua value is as a reply: its kind ("nil", "string", "integer", "status", "error", "array") and its content.
+function reply_text.classify(value)
+  local kind = type(value)
+  if kind == "string" then
+    return "string", value
+  elseif kind == "number" then
+    return "integer", truncated(value)
+  elseif value == true then
+    return "integer", 1
+  elseif kind ~= "table" then
+    return "nil"
+  end
+  local err, ok = rawget(value, "err"), rawget(value, "ok")
+  if type(err) == "string" then
+    return "error", one_line(err)
+  elseif type(ok) == "string" then
+    return "status", one_line(ok)
+  elseif type(rawget(value, "double")) == "number" then
+    return "string", ("%.17g"):format(value.double)
+  elseif type(rawget(value, "big_number")) == "string" then
+    return "string", one_line(value.big_number)
+  end
+  local list = {}
+  local i = 1
+  while rawget(value, i) ~= nil do
+    list[i] = rawget(value, i)
+    i = i + 1
+  end
+  return "array", list
+end
+
+-- Lines for a terminal; nested arrays are indented below their number.
+local function tty_lines(value, indent, lines)
+  local kind, content = reply_text.classify(value)
+  if kind == "string" then
+    lines[#lines + 1] = quote(content)
+  elseif kind == "integer" then
+    lines[#lines + 1] = ("(integer) %d"):format(content)
+  elseif kind == "nil" then
+    lines[#lines + 1] = "(nil)"
+  elseif kind == "status" then
+    lines[#lines + 1] = content
+  elseif kind == "error" then
+    lines[#lines + 1] = "(error) " .. content
+  elseif #content == 0 then
+    lines[#lines + 1] = "(empty array)"
+  else
+    local width = #tostring(#content)
+    local deeper = indent .. (" "):rep(width + 2)
+    for i, element in ipairs(content) do
+      local at = #lines + 1
+      tty_lines(element, deeper, lines)
+      local number = ("%" .. width .. "d) "):format(i)
+      lines[at] = (i > 1 and indent or "") .. number .. lines[at]
+    end
+  end
+  return lines
+end
+
+local function raw_lines(value, lines)
+  local kind, content = reply_text.classify(value)
+  if kind == "array" then
+    for _, element in ipairs(content) do
+      raw_lines(element, lines)
+    end
+    if #content == 0 then
+      lines[#lines + 1] = ""
+    end
+  else
+    lines[#lines + 1] = kind == "nil" and "" or tostring(content)
+  end
+  return lines
+end
+
+--- The text, without a last newline. is_terminal: as redis-cli shows it to people; else the bare content.
+function reply_text.format(value, is_terminal)
+  local lines = is_terminal and tty_lines(value, "", {}) or raw_lines(value, {})
+  return table.concat(lines, "\n")
+end
+
+--- The same as a value for JSON: cjson.null for nil, {error = …} for an error.
+function reply_text.for_json(value)
+  local json = require "vlock.json"
+  local kind, content = reply_text.classify(value)
+  if kind == "nil" then
+    return json.null
+  elseif kind == "error" then
+    return { error = content }
+  elseif kind == "array" then
+    local list = {}
+    for i, element in ipairs(content) do
+      list[i] = reply_text.for_json(element)
+    end
+    return json.array(list)
+  end
+  return content
+end
+
+return reply_text

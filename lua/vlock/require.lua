@@ -1,0 +1,52 @@
+-- `require`, written in Lua so that a module may call the server while it loads. Two tasks that want the same module at the same time
+-- get the same one: the second waits for the first.
+
+local core = require "vlock.core"
+
+local loaded = package.loaded
+local loading = {} -- by name: the task that loads it
+
+local function find(name)
+  local misses = {}
+  for _, searcher in ipairs(package.searchers) do
+    local loader, extra = searcher(name)
+    if type(loader) == "function" then
+      return loader, extra
+    elseif type(loader) == "string" then
+      misses[#misses + 1] = (loader:gsub("^\n?\t?", "\n\t"))
+    end
+  end
+  error(("module '%s' not found:%s"):format(name, table.concat(misses)), 3)
+end
+
+local function wait_for_other_task(name)
+  while loading[name] do
+    if loading[name] == core.task() then
+      error(("module '%s' requires itself while it loads"):format(name), 3)
+    end
+    core.sleep(0.001)
+  end
+end
+
+return function(name)
+  if loaded[name] ~= nil then
+    return loaded[name]
+  end
+  wait_for_other_task(name)
+  if loaded[name] ~= nil then
+    return loaded[name]
+  end
+  local loader, extra = find(name)
+  loading[name] = core.task() or true
+  local ok, result = pcall(loader, name, extra)
+  loading[name] = nil
+  if not ok then
+    error(result, 0)
+  end
+  if result ~= nil then
+    loaded[name] = result
+  elseif loaded[name] == nil then
+    loaded[name] = true
+  end
+  return loaded[name], extra
+end

@@ -1,0 +1,90 @@
+-- Where files named by a policy, a store or a script are found. A kind (retry, backoff, merge, store) is a folder: "mine" of kind
+-- backoff is backoff/mine.lua in the first of these that has it: beside the script, ./lua, each folder of VLOCK_PATH,
+-- $XDG_DATA_HOME/vlock/lua, the installed share folder; then the files built in.
+
+local core = require "vlock.core"
+
+local search = {}
+
+local function read_file(path)
+  local file, reason = io.open(path, "rb")
+  if not file then
+    return nil, reason
+  end
+  local text, failure = file:read("a")
+  file:close()
+  return text, failure and ("%s: %s"):format(path, failure)
+end
+
+search.read_file = read_file
+
+--- The folders to look in, for a script in `script_folder` (nil: none).
+function search.context(script_folder)
+  local folders = {}
+  local function add(folder)
+    if folder and folder ~= "" then
+      folders[#folders + 1] = (folder:gsub("(.)/+$", "%1"))
+    end
+  end
+  add(script_folder)
+  add("lua")
+  for folder in (os.getenv("VLOCK_PATH") or ""):gmatch("[^:]+") do
+    add(folder)
+  end
+  local home, data = os.getenv("HOME"), os.getenv("XDG_DATA_HOME")
+  add((data and data ~= "" and data or home and home .. "/.local/share" or nil) and
+    (data and data ~= "" and data or home .. "/.local/share") .. "/vlock/lua")
+  add(core.share_folder .. "/lua")
+  return { folders = folders }
+end
+
+--- The text of KIND/NAME.lua and the path it was found at; nil where there is none.
+function search.find(context, kind, name)
+  local file = ("%s/%s.lua"):format(kind, name)
+  for _, folder in ipairs(context.folders) do
+    local path = folder .. "/" .. file
+    local text = read_file(path)
+    if text then
+      return text, path
+    end
+  end
+  local text = core.source(file)
+  if text then
+    return text, "built-in " .. file
+  end
+end
+
+--- The names of this kind, sorted, each with the path it would be found at.
+function search.names(context, kind)
+  local found, names = {}, {}
+  local function add(name, path)
+    if not found[name] then
+      found[name] = path
+      names[#names + 1] = name
+    end
+  end
+  for _, folder in ipairs(context.folders) do
+    for _, file in ipairs(core.files(folder .. "/" .. kind) or {}) do
+      add(file:sub(1, -5), folder .. "/" .. kind .. "/" .. file)
+    end
+  end
+  for _, file in ipairs(core.sources()) do
+    local name = file:match("^" .. kind .. "/([^/]+)%.lua$")
+    if name then
+      add(name, "built-in " .. file)
+    end
+  end
+  table.sort(names)
+  return names, found
+end
+
+--- Raises: there is no such name of this kind; says where it was looked for and which name is near.
+function search.fail(context, kind, name)
+  local names = search.names(context, kind)
+  local near = core.nearest(name, names)
+  error(("no %s '%s'%s; there are: %s (looked for %s/%s.lua in: %s)"):format(kind, name,
+    near and (", did you mean '%s'?"):format(near) or "", table.concat(names, ", "), kind, name,
+    table.concat(context.folders, ", ")), 0)
+end
+
+return search

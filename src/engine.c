@@ -1,0 +1,336 @@
+/* The engine: one Lua state, its scheduler and its private server, behind the public functions of vlock.h. */
+#include "vlock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <lauxlib.h>
+#include <lua-cjson.h>
+#include <lualib.h>
+
+#include "clock.h"
+#include "embedded.h"
+#include "lib_lab.h"
+#include "lib_redis.h"
+#include "lib_vlock.h"
+#include "link.h"
+#include "private_server.h"
+#include "random.h"
+#include "reply.h"
+#include "scheduler.h"
+
+#define CONNECT_TIMEOUT_SECONDS 5
+#define COMMAND_TIMEOUT_SECONDS 10
+
+struct vlock_engine {
+    lua_State *L;
+    struct vlock_scheduler *scheduler;
+    struct vlock_private_server *server;
+    struct vlock_redis_host redis;
+    char *url;
+    char *password;
+    bool private_server;
+    void (*log)(void *user, enum vlock_log_level level, const char *message);
+    void *log_user;
+};
+
+/* ---- what the `redis` library asks ---- */
+
+static void log_message(void *opaque, int level, const char *message)
+{
+    struct vlock_engine *engine = opaque;
+    if (engine->log)
+        engine->log(engine->log_user, (enum vlock_log_level)level, message);
+}
+
+static const char *server_url(void *opaque, bool is_private, struct vlock_error *error)
+{
+    struct vlock_engine *engine = opaque;
+    if (engine->url && !is_private)
+        return engine->url;
+    if (!engine->url && !engine->private_server && !is_private) {
+        vlock_error_set(error, VLOCK_ERR_UNREACHABLE, "no server: the engine was opened without a url");
+        return NULL;
+    }
+    if (!engine->server) {
+        engine->server = vlock_private_server_start(error);
+        if (!engine->server)
+            return NULL;
+        log_message(engine, VLOCK_LOG_NOTICE, "private empty server; -u redis://localhost for yours");
+    }
+    return vlock_private_server_url(engine->server);
+}
+
+static const char *server_password(void *opaque)
+{
+    return ((struct vlock_engine *)opaque)->password;
+}
+
+/* ---- setting up the Lua state ---- */
+
+struct setup {
+    struct vlock_engine *engine;
+    uint64_t seed;
+};
+
+/* Runs protected. Leaves vlock.core, redis and vlock.lab_core in package.preload's place: package.loaded. */
+static int l_set_up(lua_State *L)
+{
+    struct setup *setup = lua_touserdata(L, 1);
+    luaL_openlibs(L);
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    vlock_lib_vlock_open(L, setup->seed);
+    lua_setfield(L, -2, "vlock.core");
+    vlock_lib_lab_open(L);
+    lua_setfield(L, -2, "vlock.lab_core");
+    vlock_lib_redis_open(L, &setup->engine->redis);
+    lua_setfield(L, -2, "redis");
+    luaL_requiref(L, "cjson", luaopen_cjson, 1);
+    lua_settop(L, 0);
+
+    const struct vlock_embedded *boot = vlock_embedded_find("vlock/boot.lua");
+    if (!boot)
+        return luaL_error(L, "vlock/boot.lua is not built in");
+    if (luaL_loadbuffer(L, (const char *)boot->data, boot->length, "@vlock/boot.lua") != LUA_OK)
+        return lua_error(L);
+    lua_call(L, 0, 0);
+    return 0;
+}
+
+static int64_t ns_from_seconds(double seconds, int fallback)
+{
+    return (int64_t)((seconds > 0 && seconds < 1e9 ? seconds : fallback) * (double)VLOCK_NS_PER_SECOND);
+}
+
+static bool copy_text(char **copy, const char *text)
+{
+    *copy = text ? strdup(text) : NULL;
+    return *copy || !text;
+}
+
+vlock_engine *vlock_open(const struct vlock_options *options, struct vlock_error *error)
+{
+    static const struct vlock_options defaults;
+    struct vlock_engine *engine = calloc(1, sizeof *engine);
+    struct setup setup = {.engine = engine};
+    if (!options)
+        options = &defaults;
+    if (!engine || !copy_text(&engine->url, options->url) || !copy_text(&engine->password, options->password))
+        goto no_memory;
+    engine->private_server = options->private_server;
+    engine->log = options->log;
+    engine->log_user = options->log_user;
+    engine->redis = (struct vlock_redis_host){
+        .server_url = server_url,
+        .server_password = server_password,
+        .log = log_message,
+        .engine = engine,
+        .connect_timeout_ns = ns_from_seconds(options->connect_timeout, CONNECT_TIMEOUT_SECONDS),
+        .command_timeout_ns = ns_from_seconds(options->command_timeout, COMMAND_TIMEOUT_SECONDS),
+    };
+    setup.seed = options->seed;
+    if (!setup.seed && vlock_random_entropy(&setup.seed, sizeof setup.seed) != 0) {
+        vlock_error_set(error, VLOCK_ERR_SYSTEM, "the system gives no random bytes");
+        goto failed;
+    }
+    setup.seed &= INT64_MAX;
+
+    engine->L = luaL_newstate();
+    if (!engine->L)
+        goto no_memory;
+    engine->scheduler = vlock_scheduler_new(engine->L, error);
+    if (!engine->scheduler)
+        goto failed;
+    lua_pushcfunction(engine->L, l_set_up);
+    lua_pushlightuserdata(engine->L, &setup);
+    if (lua_pcall(engine->L, 1, 0, 0) != LUA_OK) {
+        vlock_error_set(error, VLOCK_ERR_SCRIPT, "%s", lua_tostring(engine->L, -1));
+        goto failed;
+    }
+    return engine;
+
+no_memory:
+    vlock_error_set(error, VLOCK_ERR_MEMORY, "out of memory");
+failed:
+    vlock_close(engine);
+    return NULL;
+}
+
+void vlock_close(vlock_engine *engine)
+{
+    if (!engine)
+        return;
+    if (engine->L)
+        lua_close(engine->L); /* its finalizers let go of their links */
+    vlock_scheduler_free(engine->scheduler);
+    vlock_private_server_stop(engine->server);
+    if (engine->password)
+        explicit_bzero(engine->password, strlen(engine->password));
+    free(engine->password);
+    free(engine->url);
+    free(engine);
+}
+
+/* ---- runs ---- */
+
+struct run {
+    const char *source;
+    size_t length;
+    const char *name;
+    const struct vlock_arguments *arguments;
+    vlock_reply_callback *callback;
+    void *user;
+};
+
+static void set_list(lua_State *L, const char *name, size_t count, const char *const *texts, const size_t *sizes)
+{
+    lua_createtable(L, (int)count, 0);
+    for (size_t i = 0; i < count; i++) {
+        lua_pushlstring(L, texts[i], sizes ? sizes[i] : strlen(texts[i]));
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    lua_setglobal(L, name);
+}
+
+/* Runs protected: returns the task's handle. */
+static int l_start(lua_State *L)
+{
+    static const struct vlock_arguments none;
+    struct run *run = lua_touserdata(L, 1);
+    const struct vlock_arguments *arguments = run->arguments ? run->arguments : &none;
+    set_list(L, "KEYS", arguments->key_count, arguments->keys, arguments->key_sizes);
+    set_list(L, "ARGV", arguments->arg_count, arguments->args, arguments->arg_sizes);
+    if (luaL_loadbuffer(L, run->source, run->length, run->name) != LUA_OK)
+        return lua_error(L);
+    vlock_scheduler_spawn(L, 0);
+    return 1;
+}
+
+/* Runs protected: 1 the run, 2 the task's handle. */
+static int l_finish(lua_State *L)
+{
+    struct run *run = lua_touserdata(L, 1);
+    if (vlock_task_results(L, 2) == 0)
+        lua_pushnil(L);
+    struct vlock_reply *reply = vlock_reply_from_lua(L, 3);
+    if (!reply)
+        return luaL_error(L, "what the script returned is nested too deeply");
+    run->callback(run->user, reply);
+    vlock_reply_free(reply);
+    return 0;
+}
+
+static int fail_with_top(lua_State *L, struct vlock_error *error)
+{
+    const char *message = lua_tostring(L, -1);
+    vlock_error_set(error, VLOCK_ERR_SCRIPT, "%s", message ? message : "an error that is no text");
+    lua_pop(L, 1);
+    return -1;
+}
+
+static int run(vlock_engine *engine, struct run *run, struct vlock_error *error)
+{
+    lua_State *L = engine->L;
+    if (vlock_scheduler_is_running(engine->scheduler))
+        return vlock_error_set(error, VLOCK_ERR_USAGE, "the engine is running already: runs do not nest");
+    lua_pushcfunction(L, l_start);
+    lua_pushlightuserdata(L, run);
+    if (lua_pcall(L, 1, 1, 0) != LUA_OK)
+        return fail_with_top(L, error);
+    int result = vlock_scheduler_run(engine->scheduler, L, error);
+    if (result == 0 && run->callback) {
+        lua_pushcfunction(L, l_finish);
+        lua_pushlightuserdata(L, run);
+        lua_pushvalue(L, -3);
+        if (lua_pcall(L, 2, 0, 0) != LUA_OK)
+            result = fail_with_top(L, error);
+    }
+    lua_settop(L, 0);
+    return result;
+}
+
+int vlock_run_string(vlock_engine *engine, const char *source, size_t length, const char *name,
+                     const struct vlock_arguments *arguments, vlock_reply_callback *callback, void *user,
+                     struct vlock_error *error)
+{
+    struct run task = {source, length, name, arguments, callback, user};
+    return run(engine, &task, error);
+}
+
+/* The whole file, which the caller frees; NULL and `error` when it cannot be read. */
+static char *read_file(const char *path, size_t *length, struct vlock_error *error)
+{
+    FILE *file = fopen(path, "rb");
+    char *text = NULL;
+    size_t capacity = 0;
+    *length = 0;
+    while (file) {
+        if (*length == capacity) {
+            capacity = capacity ? capacity * 2 : 16384;
+            char *grown = realloc(text, capacity);
+            if (!grown) {
+                errno = ENOMEM;
+                break;
+            }
+            text = grown;
+        }
+        size_t got = fread(text + *length, 1, capacity - *length, file);
+        *length += got;
+        if (got == 0)
+            break;
+    }
+    if (file && feof(file)) {
+        fclose(file);
+        return text;
+    }
+    vlock_error_set(error, VLOCK_ERR_USAGE, "cannot read %s: %s", path, strerror(errno));
+    if (file)
+        fclose(file);
+    free(text);
+    return NULL;
+}
+
+int vlock_run_file(vlock_engine *engine, const char *path, const struct vlock_arguments *arguments,
+                   vlock_reply_callback *callback, void *user, struct vlock_error *error)
+{
+    char name[4200];
+    size_t length;
+    char *text = read_file(path, &length, error);
+    if (!text)
+        return -1;
+    /* The first line may be for the system: #!/usr/bin/env vlockrun. The line's end stays, so that line numbers are right. */
+    const char *source = text;
+    size_t skipped = 0;
+    if (length && text[0] == '#')
+        while (skipped < length && text[skipped] != '\n')
+            skipped++;
+    snprintf(name, sizeof name, "@%s", path);
+    int result = vlock_run_string(engine, source + skipped, length - skipped, name, arguments, callback, user, error);
+    free(text);
+    return result;
+}
+
+void vlock_interrupt(vlock_engine *engine, const char *reason)
+{
+    vlock_scheduler_interrupt(engine->scheduler, reason);
+}
+
+uint64_t vlock_turns(const vlock_engine *engine)
+{
+    return vlock_scheduler_turns(engine->scheduler);
+}
+
+const char *vlock_version(void)
+{
+    return VLOCK_VERSION;
+}
+
+const char *vlock_library_versions(void)
+{
+    static char text[160]; /* the same in every engine */
+    snprintf(text, sizeof text, "%s, %s.%s, %s", vlock_link_library(), LUA_VERSION, LUA_VERSION_RELEASE,
+             vlock_scheduler_library());
+    return text;
+}

@@ -1,0 +1,183 @@
+/* `vlock.lab_core`: see lib_lab.h. */
+#include "lib_lab.h"
+
+#include <lauxlib.h>
+#include <math.h>
+#include <stdint.h>
+
+#include "chain.h"
+#include "clock.h"
+#include "histogram.h"
+
+#define HISTOGRAM_TYPE "vlock.histogram"
+#define CHAIN_TYPE "vlock.chain"
+
+/* ---- histograms: of seconds, kept in nanoseconds ---- */
+
+static struct vlock_histogram *check_histogram(lua_State *L, int index)
+{
+    return *(struct vlock_histogram **)luaL_checkudata(L, index, HISTOGRAM_TYPE);
+}
+
+static void push_seconds(lua_State *L, double ns)
+{
+    lua_pushnumber(L, ns / VLOCK_NS_PER_SECOND);
+}
+
+/* histogram(): an empty one. */
+static int l_histogram(lua_State *L)
+{
+    struct vlock_histogram **place = lua_newuserdatauv(L, sizeof *place, 0);
+    *place = NULL;
+    luaL_setmetatable(L, HISTOGRAM_TYPE);
+    *place = vlock_histogram_new();
+    if (!*place)
+        return luaL_error(L, "out of memory");
+    return 1;
+}
+
+/* h:record(seconds) */
+static int l_record(lua_State *L)
+{
+    lua_Number seconds = luaL_checknumber(L, 2);
+    vlock_histogram_record(check_histogram(L, 1), (int64_t)llround(seconds * VLOCK_NS_PER_SECOND));
+    return 0;
+}
+
+/* h:percentile(p): seconds; p from 0 to 100 */
+static int l_percentile(lua_State *L)
+{
+    push_seconds(L, (double)vlock_histogram_percentile(check_histogram(L, 1), luaL_checknumber(L, 2)));
+    return 1;
+}
+
+static int l_histogram_count(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)vlock_histogram_count(check_histogram(L, 1)));
+    return 1;
+}
+
+static int l_mean(lua_State *L)
+{
+    push_seconds(L, vlock_histogram_mean(check_histogram(L, 1)));
+    return 1;
+}
+
+static int l_min(lua_State *L)
+{
+    push_seconds(L, (double)vlock_histogram_min(check_histogram(L, 1)));
+    return 1;
+}
+
+static int l_max(lua_State *L)
+{
+    push_seconds(L, (double)vlock_histogram_max(check_histogram(L, 1)));
+    return 1;
+}
+
+static int l_histogram_gc(lua_State *L)
+{
+    struct vlock_histogram **place = luaL_checkudata(L, 1, HISTOGRAM_TYPE);
+    vlock_histogram_free(*place);
+    *place = NULL;
+    return 0;
+}
+
+/* ---- chains of commits ---- */
+
+static struct vlock_chain *check_chain(lua_State *L, int index)
+{
+    return *(struct vlock_chain **)luaL_checkudata(L, index, CHAIN_TYPE);
+}
+
+/* The identity of a state of the cell, named by its stamp or its value. */
+static uint64_t check_id(lua_State *L, int index)
+{
+    size_t length;
+    const char *text = luaL_checklstring(L, index, &length);
+    return vlock_chain_id(text, length);
+}
+
+/* chain(): an empty one, for one key. */
+static int l_chain(lua_State *L)
+{
+    struct vlock_chain **place = lua_newuserdatauv(L, sizeof *place, 0);
+    *place = NULL;
+    luaL_setmetatable(L, CHAIN_TYPE);
+    *place = vlock_chain_new();
+    if (!*place)
+        return luaL_error(L, "out of memory");
+    return 1;
+}
+
+/* c:commit(base, made): a commit that somebody was told of. */
+static int l_commit(lua_State *L)
+{
+    if (vlock_chain_commit(check_chain(L, 1), check_id(L, 2), check_id(L, 3)) != 0)
+        return luaL_error(L, "out of memory");
+    return 0;
+}
+
+/* c:unknown(base, made): a write of which nobody knows whether it was applied. */
+static int l_unknown(lua_State *L)
+{
+    if (vlock_chain_unknown(check_chain(L, 1), check_id(L, 2), check_id(L, 3)) != 0)
+        return luaL_error(L, "out of memory");
+    return 0;
+}
+
+static void set_count(lua_State *L, const char *name, int64_t count)
+{
+    lua_pushinteger(L, count);
+    lua_setfield(L, -2, name);
+}
+
+/* c:check(first, last): what stood at the beginning and what stands at the end; returns the findings as a table. */
+static int l_check(lua_State *L)
+{
+    struct vlock_chain_result result;
+    if (vlock_chain_check(check_chain(L, 1), check_id(L, 2), check_id(L, 3), &result) != 0)
+        return luaL_error(L, "out of memory");
+    lua_createtable(L, 0, 6);
+    set_count(L, "commits", result.commits);
+    set_count(L, "lost_updates", result.lost_updates);
+    set_count(L, "duplicated", result.duplicated);
+    set_count(L, "unknown_applied", result.unknown_applied);
+    set_count(L, "missing", result.missing);
+    lua_pushboolean(L, result.whole);
+    lua_setfield(L, -2, "whole");
+    return 1;
+}
+
+static int l_chain_gc(lua_State *L)
+{
+    struct vlock_chain **place = luaL_checkudata(L, 1, CHAIN_TYPE);
+    vlock_chain_free(*place);
+    *place = NULL;
+    return 0;
+}
+
+static void register_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction gc)
+{
+    luaL_newmetatable(L, name);
+    lua_pushcfunction(L, gc);
+    lua_setfield(L, -2, "__gc");
+    lua_createtable(L, 0, 8);
+    luaL_setfuncs(L, methods, 0);
+    lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
+}
+
+int vlock_lib_lab_open(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"histogram", l_histogram}, {"chain", l_chain}, {NULL, NULL}};
+    static const luaL_Reg histogram_methods[] = {
+        {"record", l_record}, {"percentile", l_percentile}, {"count", l_histogram_count}, {"mean", l_mean}, {"min", l_min},
+        {"max", l_max},       {NULL, NULL}};
+    static const luaL_Reg chain_methods[] = {
+        {"commit", l_commit}, {"unknown", l_unknown}, {"check", l_check}, {NULL, NULL}};
+    register_type(L, HISTOGRAM_TYPE, histogram_methods, l_histogram_gc);
+    register_type(L, CHAIN_TYPE, chain_methods, l_chain_gc);
+    luaL_newlib(L, functions);
+    return 1;
+}

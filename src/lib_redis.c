@@ -1,0 +1,568 @@
+/* The `redis` library of scripts: see lib_redis.h. */
+#include "lib_redis.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "buffer.h"
+#include "clock.h"
+#include "link.h"
+#include "reply.h"
+#include "scheduler.h"
+#include "sha1.h"
+#include "url.h"
+
+#define CONNECTION_TYPE "vlock.connection"
+#define NOT_FROM_SCRIPTS "ERR This Redis command is not allowed from script"
+
+/* A userdata: one link, and what its commands have made of it. */
+struct connection {
+    struct vlock_link *link;
+    bool is_shared;      /* by all tasks: nothing may freeze it or change its state */
+    bool is_stateful;    /* between WATCH or MULTI and their end */
+    unsigned generation; /* of the link on which that state stands; 0: not there yet */
+};
+
+struct library {
+    const struct vlock_redis_host *host;
+    struct vlock_buffer command; /* the command under way to its link */
+};
+
+static struct library *library_of(lua_State *L)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, "vlock.redis");
+    struct library *library = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return library;
+}
+
+/* ---- connections ---- */
+
+static struct connection *check_connection(lua_State *L, int index)
+{
+    struct connection *connection = luaL_checkudata(L, index, CONNECTION_TYPE);
+    if (!connection->link)
+        luaL_error(L, "this connection is closed");
+    return connection;
+}
+
+static int l_close(lua_State *L)
+{
+    struct connection *connection = luaL_checkudata(L, 1, CONNECTION_TYPE);
+    vlock_link_free(connection->link);
+    connection->link = NULL;
+    return 0;
+}
+
+static int l_connection_text(lua_State *L)
+{
+    struct connection *connection = luaL_checkudata(L, 1, CONNECTION_TYPE);
+    if (connection->link)
+        lua_pushfstring(L, "connection to %s", vlock_link_name(connection->link));
+    else
+        lua_pushliteral(L, "connection (closed)");
+    return 1;
+}
+
+static int l_traffic(lua_State *L)
+{
+    struct vlock_link_traffic traffic = vlock_link_traffic(check_connection(L, 1)->link);
+    lua_pushinteger(L, traffic.commands);
+    lua_pushinteger(L, traffic.replies);
+    lua_pushinteger(L, traffic.writes);
+    return 3;
+}
+
+/* Pushes a new connection. The userdata comes first, empty, so that it is safe at every instant. */
+static struct connection *push_connection(lua_State *L, const char *text, const char *password, bool is_shared)
+{
+    struct library *library = library_of(L);
+    struct connection *connection = lua_newuserdatauv(L, sizeof *connection, 0);
+    memset(connection, 0, sizeof *connection);
+    luaL_setmetatable(L, CONNECTION_TYPE);
+    connection->is_shared = is_shared;
+
+    struct vlock_error error;
+    struct vlock_url url;
+    if (vlock_url_parse(text, &url, &error) != 0)
+        luaL_error(L, "%s", error.message);
+    if (password && !url.password)
+        url.password = strdup(password);
+    struct vlock_link_options options = {
+        .connect_timeout_ns = library->host->connect_timeout_ns,
+        .reconnects = true,
+    };
+    connection->link = vlock_link_new(vlock_scheduler_links(vlock_scheduler_of(L)), &url, &options, &error);
+    vlock_url_clear(&url);
+    if (!connection->link)
+        luaL_error(L, "%s", error.message);
+    return connection;
+}
+
+static void push_unreachable(lua_State *L, const char *message)
+{
+    lua_pushfstring(L, "UNREACHABLE %s", message);
+    vlock_reply_push_error(L, lua_tostring(L, -1), "unreachable");
+    lua_remove(L, -2);
+}
+
+/* Pushes a connection to the server that scripts talk to. */
+static void push_server_connection(lua_State *L, bool is_shared)
+{
+    const struct vlock_redis_host *host = library_of(L)->host;
+    struct vlock_error error;
+    const char *url = host->server_url(host->engine, false, &error);
+    if (!url) {
+        push_unreachable(L, error.message);
+        lua_error(L);
+    }
+    push_connection(L, url, host->server_password(host->engine), is_shared);
+}
+
+/* redis.connect([url]): a connection of one's own, to the scripts' server where no url is given; closed with :close() or when it is
+ * forgotten. It connects at the first command. */
+static int l_connect(lua_State *L)
+{
+    if (lua_isnoneornil(L, 1))
+        push_server_connection(L, false);
+    else
+        push_connection(L, luaL_checkstring(L, 1), NULL, false);
+    return 1;
+}
+
+/* Pushes the connection that the running task's commands use: its own, or the one that is shared. */
+static void push_present_connection(lua_State *L)
+{
+    vlock_task_push_local(L);
+    if (!lua_isnil(L, -1))
+        return;
+    lua_pop(L, 1);
+    if (lua_getfield(L, LUA_REGISTRYINDEX, CONNECTION_TYPE ".shared") != LUA_TNIL)
+        return;
+    lua_pop(L, 1);
+
+    push_server_connection(L, true);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, LUA_REGISTRYINDEX, CONNECTION_TYPE ".shared");
+}
+
+/* use(connection or nil): commands of this task, and of those it spawns from now on, go there. */
+static int l_use(lua_State *L)
+{
+    if (!lua_isnoneornil(L, 1))
+        check_connection(L, 1);
+    lua_settop(L, 1);
+    vlock_task_set_local(L);
+    return 0;
+}
+
+/* ---- what a connection does not take ---- */
+
+enum rule {
+    ALLOWED,
+    BLOCKS,    /* holds up what comes after it: on a connection of one's own, and without a time-out */
+    ENTERS,    /* begins a state of the connection: on a connection of one's own */
+    LEAVES,    /* ends it */
+    CHANGES,   /* changes the connection for good, or what comes back on it: nowhere */
+};
+
+struct ruled_command {
+    const char *name;
+    enum rule rule;
+    const char *instead; /* with CHANGES */
+};
+
+static const char no_subscriptions[] = "vlockrun has no subscriptions yet";
+
+/* Sorted by name. */
+static const struct ruled_command ruled_commands[] = {
+    {"ASKING", CHANGES, "it is for clients of a cluster"},
+    {"AUTH", CHANGES, "put user and password into the URL of redis.connect"},
+    {"BLMOVE", BLOCKS, NULL},
+    {"BLMPOP", BLOCKS, NULL},
+    {"BLPOP", BLOCKS, NULL},
+    {"BRPOP", BLOCKS, NULL},
+    {"BRPOPLPUSH", BLOCKS, NULL},
+    {"BZMPOP", BLOCKS, NULL},
+    {"BZPOPMAX", BLOCKS, NULL},
+    {"BZPOPMIN", BLOCKS, NULL},
+    {"DISCARD", LEAVES, NULL},
+    {"EXEC", LEAVES, NULL},
+    {"HELLO", CHANGES, "use redis.setresp"},
+    {"MONITOR", CHANGES, "use redis-cli"},
+    {"MULTI", ENTERS, NULL},
+    {"PSUBSCRIBE", CHANGES, no_subscriptions},
+    {"PSYNC", CHANGES, "it is for replicas"},
+    {"PUNSUBSCRIBE", CHANGES, no_subscriptions},
+    {"QUIT", CHANGES, "use :close() of a connection from redis.connect"},
+    {"READONLY", CHANGES, "it is for clients of a cluster"},
+    {"READWRITE", CHANGES, "it is for clients of a cluster"},
+    {"RESET", CHANGES, "use :close() of a connection from redis.connect"},
+    {"SELECT", CHANGES, "put the database into the URL of redis.connect"},
+    {"SSUBSCRIBE", CHANGES, no_subscriptions},
+    {"SUBSCRIBE", CHANGES, no_subscriptions},
+    {"SUNSUBSCRIBE", CHANGES, no_subscriptions},
+    {"SYNC", CHANGES, "it is for replicas"},
+    {"UNSUBSCRIBE", CHANGES, no_subscriptions},
+    {"UNWATCH", LEAVES, NULL},
+    {"WAIT", BLOCKS, NULL},
+    {"WAITAOF", BLOCKS, NULL},
+    {"WATCH", ENTERS, NULL},
+};
+
+static int compare_name(const void *name, const void *ruled)
+{
+    return strcasecmp(name, ((const struct ruled_command *)ruled)->name);
+}
+
+static bool has_word(lua_State *L, int first, int last, const char *word)
+{
+    for (int i = first; i <= last; i++)
+        if (lua_type(L, i) == LUA_TSTRING && strcasecmp(lua_tostring(L, i), word) == 0)
+            return true;
+    return false;
+}
+
+/* The rule for the command in the stack slots first … last; *instead says what to do where it is CHANGES. */
+static enum rule rule_of(lua_State *L, int first, int last, const char **instead)
+{
+    if (lua_type(L, first) != LUA_TSTRING)
+        return ALLOWED; /* the encoder says what is wrong with it */
+    const char *name = lua_tostring(L, first);
+    const struct ruled_command *found =
+        bsearch(name, ruled_commands, sizeof ruled_commands / sizeof *ruled_commands, sizeof *ruled_commands, compare_name);
+    if (found) {
+        *instead = found->instead;
+        return found->rule;
+    }
+    if (strcasecmp(name, "CLIENT") == 0 && last > first && lua_type(L, first + 1) == LUA_TSTRING) {
+        const char *sub = lua_tostring(L, first + 1);
+        *instead = "it changes what comes back on the connection";
+        if (strcasecmp(sub, "REPLY") == 0 || strcasecmp(sub, "TRACKING") == 0)
+            return CHANGES;
+    }
+    if ((strcasecmp(name, "XREAD") == 0 || strcasecmp(name, "XREADGROUP") == 0) && has_word(L, first + 1, last, "BLOCK"))
+        return BLOCKS;
+    return ALLOWED;
+}
+
+/* ---- commands ---- */
+
+/* The context of a parked command: its deadline (0: none) and whether errors are raised. */
+static lua_KContext context_of(int64_t deadline_ns, bool raises)
+{
+    return (lua_KContext)deadline_ns * 2 + raises;
+}
+
+struct arrival {
+    lua_State *stack;
+    enum vlock_link_outcome outcome;
+    const struct redisReply *reply;
+    const char *message;
+};
+
+/* Runs protected: puts the outcome and the reply, or the message, on the waiting task's stack. */
+static int l_deliver(lua_State *L)
+{
+    struct arrival *arrival = lua_touserdata(L, 1);
+    luaL_checkstack(L, 4, NULL);
+    if (!lua_checkstack(arrival->stack, 4))
+        return luaL_error(L, "out of memory");
+    lua_pushinteger(L, arrival->outcome);
+    if (arrival->reply)
+        vlock_reply_push(L, arrival->reply);
+    else
+        lua_pushstring(L, arrival->message);
+    lua_xmove(L, arrival->stack, 2);
+    return 0;
+}
+
+static void on_outcome(void *user, enum vlock_link_outcome outcome, const struct redisReply *reply, const char *message)
+{
+    struct vlock_task *task = user;
+    struct arrival arrival = {vlock_task_stack(task), outcome, reply, message};
+    lua_State *L = vlock_task_main_state(task);
+    lua_pushcfunction(L, l_deliver);
+    lua_pushlightuserdata(L, &arrival);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+        lua_pop(L, 1);
+        lua_pushinteger(arrival.stack, outcome == VLOCK_LINK_REPLY ? VLOCK_LINK_AMBIGUOUS : outcome);
+        lua_pushnil(arrival.stack);
+    }
+    vlock_task_wake(task, 2);
+}
+
+static int arrived(lua_State *L, int status, lua_KContext context);
+
+/* Stack: 1 the connection, 2 … the command. Sends it and parks. */
+static int send_and_park(lua_State *L, lua_KContext context)
+{
+    struct connection *connection = check_connection(L, 1);
+    struct library *library = library_of(L);
+    struct vlock_task *task = vlock_scheduler_current(vlock_scheduler_of(L));
+    vlock_buffer_reset(&library->command);
+    vlock_reply_encode_command(L, 2, lua_gettop(L), &library->command, "redis.call()");
+    struct vlock_request *request = vlock_link_send(connection->link, library->command.data, library->command.length,
+                                                    context / 2, on_outcome, task);
+    if (!request)
+        return luaL_error(L, "out of memory");
+    vlock_task_await(task, request);
+    return vlock_scheduler_park(L, context, arrived);
+}
+
+/* The error value on top of the stack: raised, or returned as pcall does. */
+static int give_error(lua_State *L, bool raises)
+{
+    return raises ? lua_error(L) : 1;
+}
+
+static int give_text_error(lua_State *L, const char *text, bool raises)
+{
+    vlock_reply_push_error(L, text, NULL);
+    return give_error(L, raises);
+}
+
+static bool has_lost_state(const struct connection *connection)
+{
+    return connection->is_stateful && connection->generation && connection->link &&
+           connection->generation != vlock_link_generation(connection->link);
+}
+
+static int give_lost_state(lua_State *L, struct connection *connection, bool raises)
+{
+    connection->is_stateful = false;
+    return give_text_error(L, "VLOCK the connection was lost since WATCH or MULTI, and what they stood for with it: begin again",
+                           raises);
+}
+
+/* Stack: 1 the connection, 2 … the command, outcome, reply or message. */
+static int arrived(lua_State *L, int status, lua_KContext context)
+{
+    (void)status;
+    bool raises = context & 1;
+    struct connection *connection = luaL_checkudata(L, 1, CONNECTION_TYPE);
+    enum vlock_link_outcome outcome = (enum vlock_link_outcome)lua_tointeger(L, -2);
+    const char *message = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "out of memory";
+
+    switch (outcome) {
+    case VLOCK_LINK_REPLY:
+        if (connection->is_stateful && !connection->generation && connection->link)
+            connection->generation = vlock_link_generation(connection->link);
+        if (raises && lua_type(L, -1) == LUA_TTABLE && lua_getmetatable(L, -1)) { /* only errors have one */
+            lua_pop(L, 1);
+            return lua_error(L);
+        }
+        return 1;
+    case VLOCK_LINK_NOT_SENT:
+        if (has_lost_state(connection))
+            return give_lost_state(L, connection, raises);
+        lua_pop(L, 2);
+        return send_and_park(L, context);
+    case VLOCK_LINK_FAILED:
+        push_unreachable(L, message);
+        return give_error(L, raises);
+    default:
+        lua_pushfstring(L, "UNKNOWN %s: whether the command ran is unknown", message);
+        vlock_reply_push_error(L, lua_tostring(L, -1), "unknown");
+        return give_error(L, raises);
+    }
+}
+
+/* Stack: 1 the connection, 2 … the command. */
+static int perform(lua_State *L, bool raises)
+{
+    struct connection *connection = check_connection(L, 1);
+    const char *instead = NULL;
+    int64_t deadline_ns = vlock_clock_now() + library_of(L)->host->command_timeout_ns;
+    int last = lua_gettop(L);
+    if (last < 2)
+        return luaL_error(L, "Please specify at least one argument for this redis.call() call");
+    vlock_scheduler_check_can_wait(L, raises ? "redis.call" : "redis.pcall");
+
+    enum rule rule = rule_of(L, 2, last, &instead);
+    if (rule == CHANGES) {
+        lua_pushfstring(L, NOT_FROM_SCRIPTS ": %s", instead);
+        return give_text_error(L, lua_tostring(L, -1), raises);
+    }
+    if (rule != ALLOWED && connection->is_shared)
+        return give_text_error(L,
+                               NOT_FROM_SCRIPTS ": it would freeze or change the connection that all tasks share; "
+                                                "use redis.connect",
+                               raises);
+    if (has_lost_state(connection))
+        return give_lost_state(L, connection, raises);
+    if (rule == BLOCKS)
+        deadline_ns = 0;
+    if (rule == ENTERS) {
+        if (!connection->is_stateful)
+            connection->generation = 0;
+        connection->is_stateful = true;
+    } else if (rule == LEAVES) {
+        connection->is_stateful = false;
+    }
+    return send_and_park(L, context_of(deadline_ns, raises));
+}
+
+static int l_connection_call(lua_State *L)
+{
+    return perform(L, true);
+}
+
+static int l_connection_pcall(lua_State *L)
+{
+    return perform(L, false);
+}
+
+static int l_call(lua_State *L)
+{
+    push_present_connection(L);
+    lua_insert(L, 1);
+    return perform(L, true);
+}
+
+static int l_pcall(lua_State *L)
+{
+    push_present_connection(L);
+    lua_insert(L, 1);
+    return perform(L, false);
+}
+
+/* ---- the rest ---- */
+
+static int l_error_reply(lua_State *L)
+{
+    if (lua_gettop(L) != 1 || lua_type(L, 1) != LUA_TSTRING)
+        return give_text_error(L, "ERR wrong number or type of arguments", false);
+    const char *text = lua_tostring(L, 1);
+    if (text[0] == '-')
+        lua_pushstring(L, text + 1);
+    else if (strchr(text, ' '))
+        lua_pushstring(L, text);
+    else
+        lua_pushfstring(L, "ERR %s", text);
+    return give_text_error(L, lua_tostring(L, -1), false);
+}
+
+static int l_status_reply(lua_State *L)
+{
+    if (lua_gettop(L) != 1 || lua_type(L, 1) != LUA_TSTRING)
+        return give_text_error(L, "ERR wrong number or type of arguments", false);
+    lua_createtable(L, 0, 1);
+    lua_pushvalue(L, 1);
+    lua_setfield(L, -2, "ok");
+    return 1;
+}
+
+static int l_sha1hex(lua_State *L)
+{
+    size_t length;
+    char hex[41];
+    if (lua_gettop(L) != 1)
+        return luaL_error(L, "wrong number of arguments");
+    const char *bytes = luaL_checklstring(L, 1, &length);
+    vlock_sha1_hex(bytes, length, hex);
+    lua_pushlstring(L, hex, 40);
+    return 1;
+}
+
+/* redis.log(level, …): the texts, with a space between them. */
+static int l_log(lua_State *L)
+{
+    int count = lua_gettop(L);
+    if (count < 2)
+        return luaL_error(L, "redis.log() requires two arguments or more.");
+    if (!lua_isnumber(L, 1))
+        return luaL_error(L, "First argument must be a number (log level).");
+    lua_Integer level = (lua_Integer)lua_tonumber(L, 1);
+    if (level < VLOCK_LUA_LOG_DEBUG || level > VLOCK_LUA_LOG_WARNING)
+        return luaL_error(L, "Invalid log level.");
+    luaL_Buffer text;
+    luaL_buffinit(L, &text);
+    for (int i = 2; i <= count; i++) {
+        if (!lua_isstring(L, i))
+            continue;
+        if (i > 2)
+            luaL_addchar(&text, ' ');
+        lua_pushvalue(L, i);
+        luaL_addvalue(&text);
+    }
+    luaL_pushresult(&text);
+    const struct vlock_redis_host *host = library_of(L)->host;
+    host->log(host->engine, (int)level, lua_tostring(L, -1));
+    return 0;
+}
+
+/* private_server(): the URL of the engine's private server, which is started if need be; or nil and a message. */
+static int l_private_server(lua_State *L)
+{
+    const struct vlock_redis_host *host = library_of(L)->host;
+    struct vlock_error error;
+    const char *url = host->server_url(host->engine, true, &error);
+    if (!url) {
+        lua_pushnil(L);
+        lua_pushstring(L, error.message);
+        return 2;
+    }
+    lua_pushstring(L, url);
+    return 1;
+}
+
+static int l_library_gc(lua_State *L)
+{
+    struct library *library = lua_touserdata(L, 1);
+    vlock_buffer_free(&library->command);
+    return 0;
+}
+
+static void register_connection_type(lua_State *L)
+{
+    static const luaL_Reg methods[] = {
+        {"call", l_connection_call}, {"pcall", l_connection_pcall}, {"close", l_close}, {"traffic", l_traffic}, {NULL, NULL}};
+    static const luaL_Reg events[] = {
+        {"__gc", l_close}, {"__close", l_close}, {"__tostring", l_connection_text}, {NULL, NULL}};
+    luaL_newmetatable(L, CONNECTION_TYPE);
+    luaL_setfuncs(L, events, 0);
+    luaL_newlib(L, methods);
+    lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
+}
+
+static void create_library(lua_State *L, const struct vlock_redis_host *host)
+{
+    struct library *library = lua_newuserdatauv(L, sizeof *library, 0);
+    memset(library, 0, sizeof *library);
+    library->host = host;
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, l_library_gc);
+    lua_setfield(L, -2, "__gc");
+    lua_setmetatable(L, -2);
+    lua_setfield(L, LUA_REGISTRYINDEX, "vlock.redis");
+}
+
+int vlock_lib_redis_open(lua_State *L, const struct vlock_redis_host *host)
+{
+    static const luaL_Reg functions[] = {
+        {"call", l_call},
+        {"pcall", l_pcall},
+        {"connect", l_connect},
+        {"use", l_use},
+        {"error_reply", l_error_reply},
+        {"status_reply", l_status_reply},
+        {"sha1hex", l_sha1hex},
+        {"log", l_log},
+        {"private_server", l_private_server},
+        {NULL, NULL},
+    };
+    static const char *const levels[] = {"LOG_DEBUG", "LOG_VERBOSE", "LOG_NOTICE", "LOG_WARNING"};
+    create_library(L, host);
+    register_connection_type(L);
+    luaL_newlib(L, functions);
+    for (int level = VLOCK_LUA_LOG_DEBUG; level <= VLOCK_LUA_LOG_WARNING; level++) {
+        lua_pushinteger(L, level);
+        lua_setfield(L, -2, levels[level]);
+    }
+    return 1;
+}

@@ -1,0 +1,263 @@
+/* A server of one's own: see private_server.h. */
+#include "private_server.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+
+#define START_LIMIT_NS (10 * VLOCK_NS_PER_SECOND)
+
+static const char no_program[] =
+    "no redis-server or valkey-server in PATH, for the private server. Install one (Debian, Ubuntu: apt install redis-server), "
+    "name one in VLOCK_SERVER, or use a server of yours: -u redis://localhost";
+
+struct vlock_private_server {
+    pid_t guardian;
+    int lifeline; /* our end of the pipe: closed, by us or by our end, it ends the server */
+    char folder[80];
+    char url[128];
+};
+
+/* ---- finding the program ---- */
+
+static bool is_program(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISREG(status.st_mode) && access(path, X_OK) == 0;
+}
+
+static bool find_in_path(const char *name, char *found, size_t size)
+{
+    const char *path = getenv("PATH");
+    if (strchr(name, '/')) {
+        snprintf(found, size, "%s", name);
+        return is_program(found);
+    }
+    while (path && *path) {
+        size_t length = strcspn(path, ":");
+        snprintf(found, size, "%.*s/%s", (int)length, length ? path : ".", name);
+        if (is_program(found))
+            return true;
+        path += length + (path[length] == ':');
+    }
+    return false;
+}
+
+static bool find_program(char *found, size_t size, struct vlock_error *error)
+{
+    const char *named = getenv("VLOCK_SERVER");
+    if (named && *named) {
+        if (find_in_path(named, found, size))
+            return true;
+        vlock_error_set(error, VLOCK_ERR_UNREACHABLE, "VLOCK_SERVER names %s, which is no program that can be run", named);
+        return false;
+    }
+    if (find_in_path("redis-server", found, size) || find_in_path("valkey-server", found, size))
+        return true;
+    vlock_error_set(error, VLOCK_ERR_UNREACHABLE, "%s", no_program);
+    return false;
+}
+
+/* ---- the guardian's side: only async-signal-safe calls until exec, since the process that forked may have threads ---- */
+
+static void pause_ms(int ms)
+{
+    struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+    nanosleep(&pause, NULL);
+}
+
+static void exec_server(const char *program, const char *folder)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    for (int number = 1; number < NSIG; number++)
+        signal(number, SIG_DFL);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() == 1 || chdir(folder) != 0)
+        _exit(127);
+    int log = open("log", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (log >= 0) {
+        dup2(log, STDOUT_FILENO);
+        dup2(log, STDERR_FILENO);
+    }
+    execl(program, program, "--port", "0", "--unixsocket", "socket", "--unixsocketperm", "700", "--save", "", "--appendonly", "no",
+          "--daemonize", "no", "--dir", ".", "--maxclients", "20000", (char *)NULL);
+    static const char failed[] = "cannot run the server program\n";
+    if (write(STDERR_FILENO, failed, sizeof failed - 1) < 0)
+        _exit(126);
+    _exit(127);
+}
+
+static void remove_folder(const char *folder)
+{
+    DIR *list = opendir(folder);
+    struct dirent *entry;
+    while (list && (entry = readdir(list)))
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            unlinkat(dirfd(list), entry->d_name, 0);
+    if (list)
+        closedir(list);
+    rmdir(folder);
+}
+
+static void end_server(pid_t server)
+{
+    kill(server, SIGKILL); /* it keeps nothing: there is nothing it could save */
+    while (waitpid(server, NULL, 0) < 0 && errno == EINTR)
+        continue;
+}
+
+/* 0, 1 and 2 become /dev/null: nobody may wait for the end of a pipe that the guardian inherited. */
+static void close_all_but(int kept)
+{
+    if (kept > 0)
+        close_range(0, (unsigned)kept - 1, 0);
+    close_range((unsigned)kept + 1, ~0U, 0);
+    while (open("/dev/null", O_RDWR) < STDERR_FILENO)
+        continue;
+}
+
+/* Lives as long as the other end of `lifeline` is held. */
+static void guard(const char *program, const char *folder, int lifeline)
+{
+    prctl(PR_SET_NAME, "vlock-guardian");
+    setsid(); /* a Ctrl-C at the terminal is not for us */
+    for (int number = 1; number < NSIG; number++)
+        signal(number, SIG_IGN);
+    signal(SIGCHLD, SIG_DFL);
+    close_all_but(lifeline);
+
+    pid_t server = fork();
+    if (server == 0)
+        exec_server(program, folder);
+    struct pollfd held = {.fd = lifeline, .events = POLLIN};
+    while (poll(&held, 1, -1) < 0 && errno == EINTR)
+        continue;
+    if (server > 0)
+        end_server(server);
+    remove_folder(folder);
+    _exit(0);
+}
+
+/* ---- our side ---- */
+
+static bool accepts_connections(const char *folder)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "%s/socket", folder);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    bool accepted = connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    close(fd);
+    return accepted;
+}
+
+/* The last line of the server's log, for the message. */
+static void read_log(const char *folder, char *line, size_t size)
+{
+    char path[128], text[2048];
+    snprintf(path, sizeof path, "%s/log", folder);
+    line[0] = '\0';
+    FILE *file = fopen(path, "r");
+    if (!file)
+        return;
+    while (fgets(text, sizeof text, file))
+        if (text[0] != '\n')
+            snprintf(line, size, "%.*s", (int)strcspn(text, "\n"), text);
+    fclose(file);
+}
+
+/* The folder's name must leave room for the socket's in a socket address, which holds about a hundred characters. */
+static bool make_folder(char *folder, size_t size)
+{
+    const char *parent = getenv("TMPDIR");
+    if (!parent || !*parent || strlen(parent) > 48)
+        parent = "/tmp";
+    snprintf(folder, size, "%s/vlock-XXXXXX", parent);
+    return mkdtemp(folder) != NULL;
+}
+
+static bool wait_until_ready(struct vlock_private_server *server)
+{
+    int64_t limit = vlock_clock_now() + START_LIMIT_NS;
+    char line[512] = "";
+    for (int ms = 1; vlock_clock_now() < limit; ms = ms < 20 ? ms + 1 : ms) {
+        if (accepts_connections(server->folder))
+            return true;
+        read_log(server->folder, line, sizeof line);
+        if (strstr(line, "FATAL") || strstr(line, "cannot run") || strstr(line, "rror"))
+            return false;
+        pause_ms(ms);
+    }
+    return false;
+}
+
+struct vlock_private_server *vlock_private_server_start(struct vlock_error *error)
+{
+    char program[4096];
+    if (!find_program(program, sizeof program, error))
+        return NULL;
+    struct vlock_private_server *server = calloc(1, sizeof *server);
+    if (!server) {
+        vlock_error_set(error, VLOCK_ERR_MEMORY, "out of memory");
+        return NULL;
+    }
+    int ends[2];
+    if (!make_folder(server->folder, sizeof server->folder) || pipe2(ends, O_CLOEXEC) != 0) {
+        vlock_error_set(error, VLOCK_ERR_SYSTEM, "cannot make a folder for the private server in %s: %s", server->folder,
+                        strerror(errno));
+        free(server);
+        return NULL;
+    }
+    snprintf(server->url, sizeof server->url, "unix://%s/socket", server->folder);
+    server->lifeline = ends[1];
+    server->guardian = fork();
+    if (server->guardian == 0) {
+        close(ends[1]);
+        guard(program, server->folder, ends[0]);
+    }
+    close(ends[0]);
+    if (server->guardian > 0 && wait_until_ready(server))
+        return server;
+
+    char line[512];
+    read_log(server->folder, line, sizeof line);
+    vlock_error_set(error, VLOCK_ERR_UNREACHABLE, "the private server (%s) did not start: %s", program,
+                    line[0] ? line : "no word from it in 10 s");
+    if (server->guardian < 0)
+        remove_folder(server->folder);
+    vlock_private_server_stop(server);
+    return NULL;
+}
+
+void vlock_private_server_stop(struct vlock_private_server *server)
+{
+    if (!server)
+        return;
+    close(server->lifeline);
+    while (server->guardian > 0 && waitpid(server->guardian, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    free(server);
+}
+
+const char *vlock_private_server_url(const struct vlock_private_server *server)
+{
+    return server->url;
+}

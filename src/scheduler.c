@@ -1,0 +1,832 @@
+/* The scheduler: see scheduler.h. */
+#include "scheduler.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <lauxlib.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "clock.h"
+
+#define TASK_TYPE "vlock.task"
+#define HOOK_INSTRUCTIONS 5000000 /* how long Lua code may still run after an interrupt before it is stopped: some 50 ms */
+
+enum task_state {
+    TASK_READY,
+    TASK_RUNNING,
+    TASK_PARKED,
+    TASK_DONE,
+    TASK_FAILED,
+};
+
+/* A userdata. Its user values: 1 the coroutine, 2 the local value, 3 the task it joins. It is anchored in the registry until it ends. */
+struct vlock_task {
+    struct vlock_scheduler *scheduler;
+    lua_State *stack;
+    enum task_state state;
+    int pushed;     /* values to resume with */
+    int anchor;     /* its reference in the registry; LUA_NOREF after its end */
+    int heap_index; /* in the timers, -1: not there */
+    int64_t wake_ns;
+    struct vlock_request *request;
+    struct vlock_task *joined;             /* the task it waits for */
+    TAILQ_HEAD(, vlock_task) joiners;      /* tasks that wait for this one */
+    TAILQ_ENTRY(vlock_task) joiner_entry;  /* in joined->joiners */
+    TAILQ_ENTRY(vlock_task) entry;         /* in ready, or failed */
+    TAILQ_ENTRY(vlock_task) live_entry;
+    bool was_joined;
+    char *trace; /* of its failure */
+    bool unreachable;
+};
+
+TAILQ_HEAD(task_list, vlock_task);
+
+struct vlock_scheduler {
+    lua_State *L;
+    struct event_base *base;
+    struct vlock_link_pool links;
+    struct vlock_task *current;
+    lua_State *volatile running; /* the innermost coroutine that runs, for the interrupt */
+    lua_State *unyieldable;      /* a coroutine that resumed another one from where it cannot yield itself */
+    struct task_list ready, live, failed;
+    struct vlock_task **heap; /* of parked tasks, earliest first */
+    int heap_count, heap_capacity;
+    struct event *timer;
+    int64_t timer_ns; /* what the timer is set to; 0: not set */
+    int wake_pipe[2];
+    struct event *wake_event;
+    volatile sig_atomic_t is_interrupted;
+    const char *volatile reason;
+    volatile uint64_t turns;
+    int interrupt_handler; /* a reference in the registry */
+    int live_count;
+    int awaited; /* parked tasks that wait for a reply */
+    bool is_running;
+    bool has_new_failure;   /* of a task that nobody was joining */
+    struct vlock_task *main; /* whose end gives the run its result */
+    char *orphan_trace;     /* of a failed task whose handle nobody holds any more */
+    bool orphan_unreachable;
+};
+
+static const char park_tag = 0;
+
+struct vlock_scheduler *vlock_scheduler_of(lua_State *L)
+{
+    struct vlock_scheduler *scheduler;
+    memcpy(&scheduler, lua_getextraspace(L), sizeof scheduler);
+    return scheduler;
+}
+
+struct vlock_link_pool *vlock_scheduler_links(struct vlock_scheduler *scheduler)
+{
+    return &scheduler->links;
+}
+
+struct vlock_task *vlock_scheduler_current(struct vlock_scheduler *scheduler)
+{
+    return scheduler->current;
+}
+
+/* ---- timers: a binary heap, and one event of libevent for its top ---- */
+
+static void heap_put(struct vlock_scheduler *s, int at, struct vlock_task *task)
+{
+    s->heap[at] = task;
+    task->heap_index = at;
+}
+
+static void heap_rise(struct vlock_scheduler *s, int at, struct vlock_task *task)
+{
+    while (at > 0) {
+        int parent = (at - 1) / 2;
+        if (s->heap[parent]->wake_ns <= task->wake_ns)
+            break;
+        heap_put(s, at, s->heap[parent]);
+        at = parent;
+    }
+    heap_put(s, at, task);
+}
+
+static void heap_sink(struct vlock_scheduler *s, int at, struct vlock_task *task)
+{
+    for (;;) {
+        int child = 2 * at + 1;
+        if (child >= s->heap_count)
+            break;
+        if (child + 1 < s->heap_count && s->heap[child + 1]->wake_ns < s->heap[child]->wake_ns)
+            child++;
+        if (s->heap[child]->wake_ns >= task->wake_ns)
+            break;
+        heap_put(s, at, s->heap[child]);
+        at = child;
+    }
+    heap_put(s, at, task);
+}
+
+static void heap_remove(struct vlock_scheduler *s, struct vlock_task *task)
+{
+    int at = task->heap_index;
+    if (at < 0)
+        return;
+    task->heap_index = -1;
+    struct vlock_task *last = s->heap[--s->heap_count];
+    if (last == task)
+        return;
+    heap_sink(s, at, last);
+    heap_rise(s, last->heap_index, last);
+}
+
+/* One place more in the heap than there are tasks, made when a task is: parking cannot fail. */
+static bool heap_reserve(struct vlock_scheduler *s, int count)
+{
+    if (count <= s->heap_capacity)
+        return true;
+    int capacity = s->heap_capacity ? s->heap_capacity * 2 : 64;
+    struct vlock_task **grown = realloc(s->heap, (size_t)capacity * sizeof *grown);
+    if (!grown)
+        return false;
+    s->heap = grown;
+    s->heap_capacity = capacity;
+    return true;
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    ((struct vlock_scheduler *)arg)->timer_ns = 0; /* the loop looks at the heap after every wait */
+}
+
+static void wake_sleepers(struct vlock_scheduler *s)
+{
+    if (!s->heap_count)
+        return;
+    int64_t now = vlock_clock_now();
+    while (s->heap_count && s->heap[0]->wake_ns <= now) {
+        struct vlock_task *task = s->heap[0];
+        heap_remove(s, task);
+        vlock_task_wake(task, 0);
+    }
+}
+
+static void set_timer(struct vlock_scheduler *s)
+{
+    int64_t first = s->heap_count ? s->heap[0]->wake_ns : 0;
+    if (first == s->timer_ns)
+        return;
+    s->timer_ns = first;
+    if (!first) {
+        event_del(s->timer);
+        return;
+    }
+    int64_t delay = first - vlock_clock_now();
+    if (delay < 0)
+        delay = 0;
+    delay += 999; /* up to whole microseconds: never early */
+    struct timeval tv = {.tv_sec = delay / VLOCK_NS_PER_SECOND, .tv_usec = delay % VLOCK_NS_PER_SECOND / 1000};
+    event_add(s->timer, &tv);
+}
+
+/* ---- tasks ---- */
+
+static struct vlock_task *check_task(lua_State *L, int index)
+{
+    return luaL_checkudata(L, index, TASK_TYPE);
+}
+
+lua_State *vlock_task_stack(struct vlock_task *task)
+{
+    return task->stack;
+}
+
+lua_State *vlock_task_main_state(struct vlock_task *task)
+{
+    return task->scheduler->L;
+}
+
+void vlock_task_await(struct vlock_task *task, struct vlock_request *request)
+{
+    task->request = request;
+    task->scheduler->awaited++;
+}
+
+void vlock_task_wake(struct vlock_task *task, int pushed)
+{
+    assert(task->state == TASK_PARKED);
+    if (task->request)
+        task->scheduler->awaited--;
+    task->request = NULL;
+    task->pushed = pushed;
+    task->state = TASK_READY;
+    TAILQ_INSERT_TAIL(&task->scheduler->ready, task, entry);
+}
+
+void vlock_task_wake_at(struct vlock_task *task, int64_t when_ns)
+{
+    struct vlock_scheduler *s = task->scheduler;
+    task->wake_ns = when_ns;
+    heap_rise(s, s->heap_count++, task);
+}
+
+void vlock_scheduler_spawn(lua_State *L, int arguments)
+{
+    struct vlock_scheduler *s = vlock_scheduler_of(L);
+    struct vlock_task *task = lua_newuserdatauv(L, sizeof *task, 3);
+    memset(task, 0, sizeof *task);
+    task->scheduler = s;
+    task->state = TASK_DONE; /* until it is complete */
+    task->heap_index = -1;
+    task->anchor = LUA_NOREF;
+    TAILQ_INIT(&task->joiners);
+    luaL_setmetatable(L, TASK_TYPE);
+    task->stack = lua_newthread(L);
+    lua_setiuservalue(L, -2, 1);
+    if (s->current) {
+        vlock_task_push_local(L);
+        lua_setiuservalue(L, -2, 2);
+    }
+    if (!lua_checkstack(task->stack, arguments + 4) || !heap_reserve(s, s->live_count + 1))
+        luaL_error(L, "out of memory");
+    lua_pushvalue(L, -1);
+    task->anchor = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_insert(L, -2 - arguments); /* the handle goes below the function */
+    lua_xmove(L, task->stack, arguments + 1);
+    task->state = TASK_READY;
+    task->pushed = arguments;
+    TAILQ_INSERT_TAIL(&s->live, task, live_entry);
+    s->live_count++;
+    TAILQ_INSERT_TAIL(&s->ready, task, entry);
+}
+
+int vlock_task_results(lua_State *L, int index)
+{
+    struct vlock_task *task = check_task(L, index);
+    int count = lua_gettop(task->stack);
+    luaL_checkstack(L, count, "too many results");
+    luaL_checkstack(task->stack, count, "too many results");
+    for (int i = 1; i <= count; i++)
+        lua_pushvalue(task->stack, i);
+    lua_xmove(task->stack, L, count);
+    return count;
+}
+
+/* Takes an ended task out of the lists of the living. Its handle, with its results, stays for those who hold it. */
+static void leave(struct vlock_task *task)
+{
+    struct vlock_scheduler *s = task->scheduler;
+    TAILQ_REMOVE(&s->live, task, live_entry);
+    s->live_count--;
+    struct vlock_task *joiner;
+    while ((joiner = TAILQ_FIRST(&task->joiners))) {
+        TAILQ_REMOVE(&task->joiners, joiner, joiner_entry);
+        joiner->joined = NULL;
+        task->was_joined = true;
+        vlock_task_wake(joiner, 0);
+    }
+    luaL_unref(s->L, LUA_REGISTRYINDEX, task->anchor);
+    task->anchor = LUA_NOREF;
+}
+
+/* Runs protected: the error on top of the failed coroutine, in words. */
+static int l_describe_failure(lua_State *L)
+{
+    struct vlock_task *task = lua_touserdata(L, 1);
+    lua_State *co = task->stack;
+    if (!lua_checkstack(co, 4))
+        return luaL_error(L, "out of memory");
+    if (lua_type(co, -1) == LUA_TTABLE) {
+        lua_pushstring(co, "outcome");
+        lua_rawget(co, -2);
+        task->unreachable = lua_type(co, -1) == LUA_TSTRING && strcmp(lua_tostring(co, -1), "unreachable") == 0;
+        lua_pop(co, 1);
+    }
+    lua_pushvalue(co, -1);
+    lua_xmove(co, L, 1);
+    const char *text = luaL_tolstring(L, -1, NULL);
+    luaL_traceback(L, co, text, 0);
+    task->trace = strdup(lua_tostring(L, -1));
+    return 0;
+}
+
+/* Closes what the coroutine left open; keeps its error value, if it has one, as the only value on its stack. */
+static void close_coroutine(struct vlock_task *task)
+{
+#if LUA_VERSION_RELEASE_NUM >= 50406
+    lua_closethread(task->stack, task->scheduler->L);
+#else
+    lua_resetthread(task->stack);
+#endif
+}
+
+static void describe_failure(struct vlock_task *task)
+{
+    lua_State *L = task->scheduler->L;
+    lua_pushcfunction(L, l_describe_failure);
+    lua_pushlightuserdata(L, task);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK)
+        lua_pop(L, 1);
+}
+
+static void fail(struct vlock_task *task)
+{
+    struct vlock_scheduler *s = task->scheduler;
+    describe_failure(task);
+    close_coroutine(task);
+    task->state = TASK_FAILED;
+    if (TAILQ_EMPTY(&task->joiners) && task != s->main) {
+        TAILQ_INSERT_TAIL(&s->failed, task, entry);
+        s->has_new_failure = true;
+    }
+    leave(task);
+}
+
+static void resume(struct vlock_scheduler *s, struct vlock_task *task)
+{
+    int results;
+    task->state = TASK_RUNNING;
+    s->current = task;
+    s->running = task->stack;
+    int status = lua_resume(task->stack, s->L, task->pushed, &results);
+    s->running = NULL;
+    s->current = NULL;
+
+    if (status == LUA_YIELD && results == 1 && lua_touserdata(task->stack, -1) == (const void *)&park_tag) {
+        lua_pop(task->stack, 1);
+        task->state = TASK_PARKED;
+    } else if (status == LUA_OK) {
+        task->state = TASK_DONE;
+        leave(task);
+    } else {
+        if (status == LUA_YIELD) {
+            lua_settop(task->stack, 0);
+            lua_pushliteral(task->stack, "coroutine.yield outside of a coroutine: nobody would resume this");
+        }
+        fail(task);
+    }
+}
+
+/* Ends a task that has not ended by itself, without a word. */
+static void end_task(struct vlock_task *task)
+{
+    struct vlock_scheduler *s = task->scheduler;
+    if (task->request) {
+        vlock_link_cancel(task->request);
+        s->awaited--;
+        task->request = NULL;
+    }
+    heap_remove(s, task);
+    if (task->joined)
+        TAILQ_REMOVE(&task->joined->joiners, task, joiner_entry);
+    task->joined = NULL;
+    if (task->state == TASK_READY)
+        TAILQ_REMOVE(&s->ready, task, entry);
+    task->state = TASK_DONE;
+    close_coroutine(task);
+    lua_settop(task->stack, 0);
+    struct vlock_task *joiner;
+    TAILQ_FOREACH (joiner, &task->joiners, joiner_entry)
+        joiner->joined = NULL;
+    TAILQ_INIT(&task->joiners);
+    leave(task);
+}
+
+static int l_task_gc(lua_State *L)
+{
+    struct vlock_task *task = lua_touserdata(L, 1);
+    struct vlock_scheduler *s = task->scheduler;
+    if (task->state == TASK_FAILED && !task->was_joined && s->is_running && task != s->main) {
+        TAILQ_REMOVE(&s->failed, task, entry);
+        if (!s->orphan_trace) {
+            s->orphan_trace = task->trace;
+            s->orphan_unreachable = task->unreachable;
+            task->trace = NULL;
+        }
+    }
+    free(task->trace);
+    task->trace = NULL;
+    return 0;
+}
+
+/* ---- waiting ---- */
+
+/* Pushes "table.sort" for the function on top of the stack, or nothing. Pops the function. */
+static bool push_library_name(lua_State *L)
+{
+    static const char *const libraries[] = {"table", "string", "_G", "coroutine", "utf8", "os", "io", "debug", "math"};
+    int function = lua_gettop(L);
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
+        if (lua_getfield(L, function + 1, libraries[i]) == LUA_TTABLE) {
+            lua_pushnil(L);
+            while (lua_next(L, -2)) {
+                if (lua_rawequal(L, -1, function) && lua_type(L, -2) == LUA_TSTRING) {
+                    if (strcmp(libraries[i], "_G") == 0)
+                        lua_pushvalue(L, -2);
+                    else
+                        lua_pushfstring(L, "%s.%s", libraries[i], lua_tostring(L, -2));
+                    lua_replace(L, function);
+                    lua_settop(L, function);
+                    return true;
+                }
+                lua_pop(L, 1);
+            }
+        }
+        lua_settop(L, function + 1);
+    }
+    lua_settop(L, function - 1);
+    return false;
+}
+
+/* Pushes on L the name of the innermost library function, other than the one that asks, on the stack of `blocked`. */
+static bool push_function_in_the_way(lua_State *blocked, lua_State *L)
+{
+    lua_Debug frame;
+    luaL_checkstack(blocked, 1, NULL);
+    for (int level = blocked == L ? 1 : 0; lua_getstack(blocked, level, &frame); level++) {
+        lua_getinfo(blocked, "Sf", &frame);
+        if (blocked != L)
+            lua_xmove(blocked, L, 1);
+        if (frame.what[0] != 'C')
+            lua_pop(L, 1);
+        else if (push_library_name(L))
+            return true;
+    }
+    return false;
+}
+
+void vlock_scheduler_check_can_wait(lua_State *L, const char *what)
+{
+    struct vlock_scheduler *s = vlock_scheduler_of(L);
+    if (s->current && lua_isyieldable(L) && !s->unyieldable)
+        return;
+    luaL_checkstack(L, 8, NULL);
+    if (!push_function_in_the_way(lua_isyieldable(L) && s->unyieldable ? s->unyieldable : L, L))
+        lua_pushliteral(L, "a C function or a finalizer");
+    luaL_error(L,
+               "%s cannot wait here: it is called from inside %s, where Lua cannot yield (as in callbacks of table.sort and "
+               "string.gsub, in __tostring and in table.concat); call it before, and pass the result in",
+               what, lua_tostring(L, -1));
+}
+
+int vlock_scheduler_park(lua_State *L, lua_KContext context, lua_KFunction k)
+{
+    lua_pushlightuserdata(L, (void *)&park_tag);
+    return lua_yieldk(L, 1, context, k);
+}
+
+void vlock_scheduler_push_tag(lua_State *L)
+{
+    lua_pushlightuserdata(L, (void *)&park_tag);
+}
+
+void vlock_task_set_local(lua_State *L)
+{
+    struct vlock_scheduler *s = vlock_scheduler_of(L);
+    if (!s->current)
+        luaL_error(L, "outside of a task");
+    lua_rawgeti(L, LUA_REGISTRYINDEX, s->current->anchor);
+    lua_insert(L, -2);
+    lua_setiuservalue(L, -2, 2);
+    lua_pop(L, 1);
+}
+
+void vlock_task_push_local(lua_State *L)
+{
+    struct vlock_scheduler *s = vlock_scheduler_of(L);
+    if (!s->current) {
+        lua_pushnil(L);
+        return;
+    }
+    lua_rawgeti(L, LUA_REGISTRYINDEX, s->current->anchor);
+    lua_getiuservalue(L, -1, 2);
+    lua_remove(L, -2);
+}
+
+/* The results of the task at stack index 1, or its error. */
+static int joined(lua_State *L, int status, lua_KContext context)
+{
+    (void)status, (void)context;
+    struct vlock_task *task = check_task(L, 1);
+    lua_settop(L, 1);
+    if (task->state == TASK_FAILED) {
+        if (!task->was_joined) {
+            TAILQ_REMOVE(&task->scheduler->failed, task, entry);
+            task->was_joined = true;
+        }
+        vlock_task_results(L, 1);
+        return lua_error(L);
+    }
+    return vlock_task_results(L, 1);
+}
+
+int vlock_task_join(lua_State *L)
+{
+    struct vlock_task *task = check_task(L, 1);
+    struct vlock_scheduler *s = task->scheduler;
+    lua_settop(L, 1);
+    if (task->state == TASK_DONE || task->state == TASK_FAILED)
+        return joined(L, LUA_OK, 0);
+    vlock_scheduler_check_can_wait(L, "join");
+    if (task == s->current)
+        return luaL_error(L, "a task cannot join itself");
+    s->current->joined = task;
+    TAILQ_INSERT_TAIL(&task->joiners, s->current, joiner_entry);
+    return vlock_scheduler_park(L, 0, joined);
+}
+
+/* ---- the interrupt ---- */
+
+/* It is left behind on coroutines that ran at an interrupt which was dealt with; there it takes itself away. It raises again at
+ * the very next instruction, so that no pcall, however many of them, holds it up. */
+static void on_hook(lua_State *L, lua_Debug *frame)
+{
+    (void)frame;
+    struct vlock_scheduler *s = vlock_scheduler_of(L);
+    if (!s->is_interrupted) {
+        lua_sethook(L, NULL, 0, 0);
+        return;
+    }
+    lua_sethook(L, on_hook, LUA_MASKCOUNT, 1);
+    luaL_error(L, "%s", s->reason);
+}
+
+void vlock_scheduler_interrupt(struct vlock_scheduler *s, const char *reason)
+{
+    char byte = 0;
+    lua_State *running = s->running;
+    s->reason = reason;
+    s->is_interrupted = 1;
+    if (running)
+        lua_sethook(running, on_hook, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
+    if (write(s->wake_pipe[1], &byte, 1) < 0)
+        return; /* it is full: the loop is awake already */
+}
+
+uint64_t vlock_scheduler_turns(const struct vlock_scheduler *s)
+{
+    return s->turns;
+}
+
+int vlock_scheduler_resume(lua_State *L)
+{
+    struct vlock_scheduler *s = vlock_scheduler_of(L);
+    lua_State *co = lua_tothread(L, 1);
+    luaL_argexpected(L, co, 1, "coroutine");
+    int results, arguments = lua_gettop(L) - 1;
+    if (!lua_checkstack(co, arguments)) {
+        lua_pushboolean(L, 0);
+        lua_pushliteral(L, "too many arguments to resume");
+        return 2;
+    }
+    lua_State *resumer = s->running, *unyieldable = s->unyieldable;
+    lua_xmove(L, co, arguments);
+    s->running = co;
+    if (!unyieldable && !lua_isyieldable(L))
+        s->unyieldable = L;
+    int status = lua_resume(co, L, arguments, &results);
+    s->running = resumer;
+    s->unyieldable = unyieldable;
+    bool ended_well = status == LUA_OK || status == LUA_YIELD;
+    if (!ended_well && s->is_interrupted)
+        lua_sethook(L, on_hook, LUA_MASKCOUNT, 1);
+    if (!ended_well)
+        results = 1;
+    if (!lua_checkstack(L, results + 1)) {
+        lua_pop(co, results);
+        lua_pushboolean(L, 0);
+        lua_pushliteral(L, "too many results to resume");
+        return 2;
+    }
+    lua_pushboolean(L, ended_well);
+    lua_xmove(co, L, results);
+    return results + 1;
+}
+
+void vlock_scheduler_on_interrupt(lua_State *L)
+{
+    struct vlock_scheduler *s = vlock_scheduler_of(L);
+    luaL_unref(L, LUA_REGISTRYINDEX, s->interrupt_handler);
+    s->interrupt_handler = LUA_NOREF;
+    if (lua_isnil(L, -1))
+        lua_pop(L, 1);
+    else
+        s->interrupt_handler = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+static void on_wake_pipe(evutil_socket_t fd, short what, void *arg)
+{
+    (void)what, (void)arg;
+    char bytes[64];
+    while (read(fd, bytes, sizeof bytes) > 0)
+        continue;
+}
+
+static int l_spawn_handler(lua_State *L)
+{
+    struct vlock_scheduler *s = vlock_scheduler_of(L);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, s->interrupt_handler);
+    luaL_unref(L, LUA_REGISTRYINDEX, s->interrupt_handler);
+    s->interrupt_handler = LUA_NOREF;
+    lua_pushstring(L, s->reason);
+    vlock_scheduler_spawn(L, 1);
+    return 0;
+}
+
+/* Whether the run goes on: the script takes care of the interrupt itself. */
+static bool is_handled(struct vlock_scheduler *s)
+{
+    if (s->interrupt_handler == LUA_NOREF)
+        return false;
+    s->is_interrupted = 0;
+    lua_pushcfunction(s->L, l_spawn_handler);
+    if (lua_pcall(s->L, 0, 0, 0) == LUA_OK)
+        return true;
+    lua_pop(s->L, 1);
+    return false;
+}
+
+/* ---- the loop ---- */
+
+/* Those that were ready when the turn began: what they wake runs in the next, after their commands have been written. */
+static void run_ready(struct vlock_scheduler *s)
+{
+    struct task_list turn = TAILQ_HEAD_INITIALIZER(turn);
+    struct vlock_task *task;
+    TAILQ_CONCAT(&turn, &s->ready, entry);
+    while ((task = TAILQ_FIRST(&turn))) {
+        TAILQ_REMOVE(&turn, task, entry);
+        resume(s, task);
+        if (s->is_interrupted || (s->main && s->main->state == TASK_FAILED))
+            break;
+    }
+    TAILQ_CONCAT(&turn, &s->ready, entry); /* behind what is left of this turn */
+    TAILQ_CONCAT(&s->ready, &turn, entry);
+}
+
+static int end_with(struct vlock_error *error, const char *trace, bool unreachable)
+{
+    return vlock_error_set(error, unreachable ? VLOCK_ERR_UNREACHABLE : VLOCK_ERR_SCRIPT, "%s",
+                           trace ? trace : "out of memory");
+}
+
+/* Whether the run is over because of a failure; `error` is set then. */
+static bool has_failed(struct vlock_scheduler *s, struct vlock_error *error)
+{
+    if (s->main->state == TASK_FAILED) {
+        end_with(error, s->main->trace, s->main->unreachable);
+        return true;
+    }
+    if (s->has_new_failure) {
+        s->has_new_failure = false;
+        lua_gc(s->L, LUA_GCCOLLECT); /* finds out whether anybody still holds the handle and could join */
+    }
+    if (s->orphan_trace) {
+        end_with(error, s->orphan_trace, s->orphan_unreachable);
+        return true;
+    }
+    return false;
+}
+
+static bool is_deadlocked(const struct vlock_scheduler *s)
+{
+    return TAILQ_EMPTY(&s->ready) && s->heap_count == 0 && s->awaited == 0 && s->live_count > 0;
+}
+
+static int loop(struct vlock_scheduler *s, struct vlock_error *error)
+{
+    while (s->live_count > 0) {
+        s->turns++;
+        if (s->is_interrupted && !is_handled(s))
+            return vlock_error_set(error, VLOCK_ERR_INTERRUPTED, "%s", s->reason);
+        run_ready(s);
+        if (s->is_interrupted && s->main->state == TASK_FAILED)
+            return vlock_error_set(error, VLOCK_ERR_INTERRUPTED, "%s\n%s", s->reason,
+                                   s->main->trace ? s->main->trace : "");
+        if (has_failed(s, error))
+            return -1;
+        vlock_link_pool_flush(&s->links);
+        if (is_deadlocked(s))
+            return vlock_error_set(error, VLOCK_ERR_SCRIPT, "every task waits for another: none can go on");
+        if (s->live_count == 0)
+            break;
+        set_timer(s);
+        event_base_loop(s->base, TAILQ_EMPTY(&s->ready) ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK);
+        wake_sleepers(s);
+    }
+    struct vlock_task *task = TAILQ_FIRST(&s->failed);
+    if (task)
+        return end_with(error, task->trace, task->unreachable);
+    return 0;
+}
+
+bool vlock_scheduler_is_running(const struct vlock_scheduler *s)
+{
+    return s->is_running;
+}
+
+int vlock_scheduler_run(struct vlock_scheduler *s, lua_State *L, struct vlock_error *error)
+{
+    struct vlock_task *task;
+    s->main = check_task(L, -1);
+    s->is_running = true;
+    s->is_interrupted = 0;
+    int result = loop(s, error);
+    s->is_running = false;
+    while ((task = TAILQ_FIRST(&s->live)))
+        end_task(task);
+    TAILQ_INIT(&s->failed);
+    s->has_new_failure = false;
+    free(s->orphan_trace);
+    s->orphan_trace = NULL;
+    vlock_link_pool_flush(&s->links);
+    return result;
+}
+
+/* ---- life ---- */
+
+static void register_task_type(lua_State *L)
+{
+    static const luaL_Reg methods[] = {{"join", vlock_task_join}, {NULL, NULL}};
+    luaL_newmetatable(L, TASK_TYPE);
+    lua_pushcfunction(L, l_task_gc);
+    lua_setfield(L, -2, "__gc");
+    luaL_newlib(L, methods);
+    lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
+}
+
+static struct event_base *new_base(void)
+{
+    struct event_config *config = event_config_new();
+    if (!config)
+        return NULL;
+    event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER | EVENT_BASE_FLAG_NO_CACHE_TIME);
+    struct event_base *base = event_base_new_with_config(config);
+    event_config_free(config);
+    return base;
+}
+
+struct vlock_scheduler *vlock_scheduler_new(lua_State *L, struct vlock_error *error)
+{
+    struct vlock_scheduler *s = calloc(1, sizeof *s);
+    if (!s)
+        goto failed;
+    s->L = L;
+    s->interrupt_handler = LUA_NOREF;
+    s->wake_pipe[0] = s->wake_pipe[1] = -1;
+    TAILQ_INIT(&s->ready);
+    TAILQ_INIT(&s->live);
+    TAILQ_INIT(&s->failed);
+    if (pipe2(s->wake_pipe, O_NONBLOCK | O_CLOEXEC) != 0)
+        goto failed;
+    s->base = new_base();
+    if (!s->base)
+        goto failed;
+    s->links.base = s->base;
+    s->timer = evtimer_new(s->base, on_timer, s);
+    s->wake_event = event_new(s->base, s->wake_pipe[0], EV_READ | EV_PERSIST, on_wake_pipe, s);
+    if (!s->timer || !s->wake_event || event_add(s->wake_event, NULL) != 0)
+        goto failed;
+    memcpy(lua_getextraspace(L), &s, sizeof s);
+    register_task_type(L);
+    return s;
+
+failed:
+    vlock_error_set(error, VLOCK_ERR_SYSTEM, "cannot set up the event loop");
+    vlock_scheduler_free(s);
+    return NULL;
+}
+
+void vlock_scheduler_free(struct vlock_scheduler *s)
+{
+    if (!s)
+        return;
+    if (s->base)
+        vlock_link_pool_flush(&s->links);
+    if (s->timer)
+        event_free(s->timer);
+    if (s->wake_event)
+        event_free(s->wake_event);
+    if (s->base)
+        event_base_free(s->base);
+    if (s->wake_pipe[0] >= 0)
+        close(s->wake_pipe[0]);
+    if (s->wake_pipe[1] >= 0)
+        close(s->wake_pipe[1]);
+    free(s->heap);
+    free(s->orphan_trace);
+    free(s);
+}
+
+const char *vlock_scheduler_library(void)
+{
+    static char text[64]; /* the same in every engine */
+    snprintf(text, sizeof text, "libevent %s", event_get_version());
+    return text;
+}

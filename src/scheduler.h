@@ -1,0 +1,97 @@
+/*
+ * The scheduler: the only place that resumes a coroutine.
+ *
+ * A task is a coroutine of the scheduler. It runs until it parks (waits for a reply, a point in time, another task), ends, or
+ * raises. Callbacks of links and timers only record what happened and wake the task; the scheduler resumes it from its loop, so
+ * that no Lua code, and no Lua error, ever runs inside a frame of hiredis or libevent.
+ *
+ * One turn of the loop: resume every task that is ready; hand what they sent to the sockets, one write per link; wait for events.
+ *
+ * Scripts have coroutines of their own. A park yields a tag that no script can make, and lua/vlock/coroutine.lua passes yields that
+ * carry it on to the scheduler, so that generators and the scheduler do not meet.
+ */
+#ifndef VLOCK_SCHEDULER_H
+#define VLOCK_SCHEDULER_H
+
+#include <lua.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "link.h"
+#include "vlock_error.h"
+
+struct vlock_scheduler;
+struct vlock_task;
+
+/* `L` is the engine's main state; the scheduler does not close it. NULL and `error` on failure. */
+struct vlock_scheduler *vlock_scheduler_new(lua_State *L, struct vlock_error *error);
+void vlock_scheduler_free(struct vlock_scheduler *scheduler);
+
+/* The scheduler of this Lua state (any coroutine of it). */
+struct vlock_scheduler *vlock_scheduler_of(lua_State *L);
+
+struct vlock_link_pool *vlock_scheduler_links(struct vlock_scheduler *scheduler);
+
+/* Makes a task of the function and its `arguments` arguments on top of L's stack, pops them and pushes the task's handle (a
+ * userdata). It runs first in the next turn. May raise. It inherits the present task's local value (see vlock_task_local). */
+void vlock_scheduler_spawn(lua_State *L, int arguments);
+
+/* Runs until the task whose handle is on top of L's stack, and all others, have ended. Leaves the stack as it was. 0: the task's
+ * results are had by vlock_task_results(). -1: `error` says what ended the run; the tasks that were left have been ended. */
+int vlock_scheduler_run(struct vlock_scheduler *scheduler, lua_State *L, struct vlock_error *error);
+
+bool vlock_scheduler_is_running(const struct vlock_scheduler *scheduler);
+
+/* Pushes the results of an ended task, handle at `index`, and returns their number. */
+int vlock_task_results(lua_State *L, int index);
+
+/* ---- for functions that wait ---- */
+
+/* The task that runs now; NULL outside of tasks. */
+struct vlock_task *vlock_scheduler_current(struct vlock_scheduler *scheduler);
+
+/* Raises an error that names the C function in the way when the running code cannot wait here. `what` wants to wait. */
+void vlock_scheduler_check_can_wait(lua_State *L, const char *what);
+
+/* Parks the running task. Use as `return vlock_scheduler_park(L, context, k)`; k finds what the waker pushed on top of its stack. */
+int vlock_scheduler_park(lua_State *L, lua_KContext context, lua_KFunction k);
+
+/* Wakes a parked task: `pushed` values were pushed on vlock_task_stack(). Safe in callbacks. */
+void vlock_task_wake(struct vlock_task *task, int pushed);
+lua_State *vlock_task_stack(struct vlock_task *task);
+lua_State *vlock_task_main_state(struct vlock_task *task); /* the engine's, for protected calls from callbacks */
+
+/* The request that a parked task waits for, cancelled if the task is ended first. NULL: none. */
+void vlock_task_await(struct vlock_task *task, struct vlock_request *request);
+
+/* Wakes the running task, which parks next, at this time on vlock_clock_now()'s scale, with nothing pushed. */
+void vlock_task_wake_at(struct vlock_task *task, int64_t when_ns);
+
+/* Sets a Lua value (on top of L's stack; popped) that the running task and those it spawns carry along: the connection that its
+ * commands use. Pushes it: nil when none was set. */
+void vlock_task_set_local(lua_State *L);
+void vlock_task_push_local(lua_State *L);
+
+/* `handle:join()`: waits until the task at stack index 1 has ended; returns its results or raises its error. */
+int vlock_task_join(lua_State *L);
+
+/* coroutine.resume for scripts, to be wrapped by lua/vlock/coroutine.lua: as Lua's, but keeps the interrupt informed. */
+int vlock_scheduler_resume(lua_State *L);
+
+/* Pushes the tag that a park yields. */
+void vlock_scheduler_push_tag(lua_State *L);
+
+/* ---- the end of a run from outside ---- */
+
+/* See vlock_interrupt() and vlock_turns() in vlock.h. Safe in signal handlers. */
+void vlock_scheduler_interrupt(struct vlock_scheduler *scheduler, const char *reason);
+uint64_t vlock_scheduler_turns(const struct vlock_scheduler *scheduler);
+
+/* The function on top of L's stack (popped; nil: none) is called, as a task, with the reason, when the run is interrupted; then the
+ * run goes on, and the next interrupt ends it. */
+void vlock_scheduler_on_interrupt(lua_State *L);
+
+/* "libevent 2.1.12-stable". */
+const char *vlock_scheduler_library(void);
+
+#endif

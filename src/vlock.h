@@ -1,0 +1,98 @@
+/*
+ * libvlock: optimistic locking on Redis or Valkey, with conflict policies in Lua.
+ *
+ * One engine owns one Lua 5.4 state, one event loop and its connections, and belongs to one thread: no function of an engine may
+ * be called from two threads at once, except vlock_interrupt(). Several engines live side by side in one process.
+ *
+ *     struct vlock_error error;
+ *     vlock_engine *engine = vlock_open(&(struct vlock_options){.url = "redis://localhost"}, &error);
+ *     if (!engine || vlock_run_string(engine, "return redis.call('PING')", "=ping", NULL, print_reply, NULL, &error) != 0)
+ *         fprintf(stderr, "%s\n", error.message);
+ *     vlock_close(engine);
+ */
+#ifndef VLOCK_H
+#define VLOCK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vlock_error.h"
+#include "vlock_reply.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VLOCK_VERSION "0.1.0"
+
+#ifndef VLOCK_API
+#define VLOCK_API __attribute__((visibility("default")))
+#endif
+
+typedef struct vlock_engine vlock_engine;
+
+enum vlock_log_level { VLOCK_LOG_DEBUG, VLOCK_LOG_VERBOSE, VLOCK_LOG_NOTICE, VLOCK_LOG_WARNING };
+
+/* Zero means the default everywhere. Strings are copied. */
+struct vlock_options {
+    const char *url;          /* of the server scripts talk to: redis://[[user:]password@]host[:port][/db], unix:///path[?db=N] */
+    bool private_server;      /* without a url: start an empty server of one's own, at the first command, gone with the engine */
+    const char *password;     /* for the url, where it holds none; never printed */
+    uint64_t seed;            /* of all random numbers; 0: from the system */
+    double connect_timeout;   /* seconds for one attempt to connect; default 5 */
+    double command_timeout;   /* seconds from sending a command to its reply; default 10 */
+    void (*log)(void *user, enum vlock_log_level level, const char *message); /* default: nothing is logged */
+    void *log_user;
+};
+
+/* Keys and arguments of a script: its KEYS and ARGV. Any bytes; `sizes` NULL: all are NUL-terminated. */
+struct vlock_arguments {
+    size_t key_count;
+    const char *const *keys;
+    const size_t *key_sizes;
+    size_t arg_count;
+    const char *const *args;
+    const size_t *arg_sizes;
+};
+
+/* What a script returned, converted as Redis converts what its scripts return; valid during the call. */
+typedef void vlock_reply_callback(void *user, const struct vlock_reply *reply);
+
+/* Opens an engine. Does not connect yet: that happens at the first command. NULL and `error` on failure. */
+VLOCK_API vlock_engine *vlock_open(const struct vlock_options *options, struct vlock_error *error);
+
+/* Ends everything that still runs in it, its connections and its private server. NULL is ignored. */
+VLOCK_API void vlock_close(vlock_engine *engine);
+
+/* Runs Lua source, or a file, and everything it spawned, to the end. Blocks. 0, or -1 and `error`:
+ *   VLOCK_ERR_USAGE        the file cannot be read
+ *   VLOCK_ERR_SCRIPT       a syntax error, or an error that was raised and not caught; the message holds the traceback
+ *   VLOCK_ERR_UNREACHABLE  … and it was that the server cannot be reached or refused us
+ *   VLOCK_ERR_INTERRUPTED  vlock_interrupt() ended it
+ * `name` is the chunk's name in messages, as luaL_loadbuffer() takes it. `arguments` and `callback` may be NULL. Engines do not
+ * nest: a second run from inside a callback is refused. */
+VLOCK_API int vlock_run_string(vlock_engine *engine, const char *source, size_t length, const char *name,
+                               const struct vlock_arguments *arguments, vlock_reply_callback *callback, void *user,
+                               struct vlock_error *error);
+VLOCK_API int vlock_run_file(vlock_engine *engine, const char *path, const struct vlock_arguments *arguments,
+                             vlock_reply_callback *callback, void *user, struct vlock_error *error);
+
+/* Ends the present run: at once where it waits, and within a tenth of a second where Lua code runs without waiting. A script that
+ * asked for it (the lab does) first gets the chance to end by itself. May be called from a signal handler or another thread's
+ * signal that is handled in the engine's thread. `reason` is a static string, shown in the message. */
+VLOCK_API void vlock_interrupt(vlock_engine *engine, const char *reason);
+
+/* A number that changes whenever the engine's loop turns. A watchdog that sees it stand still knows that Lua code does not yield.
+ * May be called from a signal handler. */
+VLOCK_API uint64_t vlock_turns(const vlock_engine *engine);
+
+/* "0.1.0", and the versions of what it runs on: "hiredis 0.14.1, Lua 5.4.4, libevent 2.1.12-stable". */
+VLOCK_API const char *vlock_version(void);
+VLOCK_API const char *vlock_library_versions(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

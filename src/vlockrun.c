@@ -1,0 +1,168 @@
+/*
+ * vlockrun: the command. Reads the command line, opens an engine, lets lua/vlock/command.lua do the work, and turns what came of it
+ * into an exit code. A client of vlock.h like any other.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "options.h"
+#include "vlock.h"
+
+enum {
+    EXIT_FINE = 0,
+    EXIT_SCRIPT = 1,
+    EXIT_USAGE = 2,
+    EXIT_UNREACHABLE = 3,
+    EXIT_INTERRUPTED = 130,
+};
+
+#define WATCHDOG_SECONDS 5
+
+/* ---- signals: the engine is told, and a watchdog stands behind it ---- */
+
+static vlock_engine *volatile running_engine;
+static volatile sig_atomic_t interrupted_by; /* the first signal */
+static const char *volatile timeout_reason = "the --timeout is over";
+
+static void leave_at_once(void)
+{
+    static const char message[] = "vlockrun: the script does not end: leaving it\n";
+    if (write(STDERR_FILENO, message, sizeof message - 1) < 0)
+        _exit(EXIT_INTERRUPTED);
+    _exit(interrupted_by == SIGALRM ? EXIT_SCRIPT : EXIT_INTERRUPTED); /* the private server goes with us: its guardian sees to it */
+}
+
+static void on_signal(int number)
+{
+    int saved = errno;
+    if (interrupted_by && (number == SIGALRM || interrupted_by != SIGALRM))
+        leave_at_once(); /* the watchdog's alarm, or a second Ctrl-C */
+    interrupted_by = number;
+    if (running_engine)
+        vlock_interrupt(running_engine, number == SIGALRM ? timeout_reason : "interrupted");
+    alarm(WATCHDOG_SECONDS);
+    errno = saved;
+}
+
+static void catch_signals(int64_t timeout_ns)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGALRM, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    if (timeout_ns > 0) {
+        struct itimerval timer = {.it_value = {.tv_sec = timeout_ns / 1000000000, .tv_usec = timeout_ns % 1000000000 / 1000 + 1}};
+        setitimer(ITIMER_REAL, &timer, NULL);
+    }
+}
+
+/* ---- the run ---- */
+
+static void print_log(void *user, enum vlock_log_level level, const char *message)
+{
+    (void)user;
+    if (level >= VLOCK_LOG_NOTICE)
+        fprintf(stderr, "%s\n", message);
+}
+
+static void take_exit_code(void *user, const struct vlock_reply *reply)
+{
+    *(int *)user = reply->type == VLOCK_REPLY_INTEGER ? (int)reply->integer : EXIT_SCRIPT;
+}
+
+static int exit_code_of(const struct vlock_error *error)
+{
+    switch (error->code) {
+    case VLOCK_ERR_USAGE:
+        return EXIT_USAGE;
+    case VLOCK_ERR_UNREACHABLE:
+        return EXIT_UNREACHABLE;
+    case VLOCK_ERR_INTERRUPTED:
+        return interrupted_by == SIGALRM ? EXIT_SCRIPT : EXIT_INTERRUPTED;
+    default:
+        return EXIT_SCRIPT;
+    }
+}
+
+/* The password from the file's first line, else from REDISCLI_AUTH, else NULL. -1 when the file cannot be read. */
+static int find_password(const char *path, char *line, size_t size, const char **password, struct vlock_error *error)
+{
+    *password = getenv("REDISCLI_AUTH");
+    if (!path)
+        return 0;
+    FILE *file = fopen(path, "r");
+    if (!file || !fgets(line, (int)size, file)) {
+        vlock_error_set(error, VLOCK_ERR_USAGE, "--password-file: cannot read a line from %s: %s", path,
+                        file ? "it is empty" : strerror(errno));
+        if (file)
+            fclose(file);
+        return -1;
+    }
+    fclose(file);
+    line[strcspn(line, "\r\n")] = '\0';
+    *password = line;
+    return 0;
+}
+
+static int run(const struct vlock_command_line *line, struct vlock_error *error)
+{
+    static const char source[] = "return require('vlock.command').main(ARGV)";
+    char secret[1024];
+    int code = EXIT_SCRIPT;
+    const char *environment = getenv("VLOCK_REDIS_URL");
+    struct vlock_options options = {
+        .url = line->url ? line->url : environment && *environment ? environment : NULL,
+        .private_server = true,
+        .seed = line->seed,
+        .log = print_log,
+    };
+    if (find_password(line->password_file, secret, sizeof secret, &options.password, error) != 0)
+        return exit_code_of(error);
+    running_engine = vlock_open(&options, error);
+    explicit_bzero(secret, sizeof secret);
+    if (!running_engine)
+        return exit_code_of(error);
+    catch_signals(line->timeout_ns);
+    struct vlock_arguments arguments = {.arg_count = line->word_count, .args = line->words};
+    if (vlock_run_string(running_engine, source, sizeof source - 1, "=vlockrun", &arguments, take_exit_code, &code, error) != 0)
+        code = exit_code_of(error);
+
+    vlock_engine *engine = running_engine;
+    running_engine = NULL;
+    vlock_close(engine);
+    alarm(0);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    struct vlock_command_line line;
+    struct vlock_error error = {.code = VLOCK_OK};
+    int code;
+    if (vlock_command_line_parse(argc, argv, &line, &error) != 0) {
+        code = EXIT_USAGE;
+    } else if (line.wants_help) {
+        vlock_command_line_help(stdout);
+        code = EXIT_FINE;
+    } else if (line.wants_version) {
+        printf("vlockrun %s (%s)\n", vlock_version(), vlock_library_versions());
+        code = EXIT_FINE;
+    } else {
+        code = run(&line, &error);
+    }
+    if (error.code != VLOCK_OK)
+        fprintf(stderr, "vlockrun: %s\n", error.message);
+    vlock_command_line_clear(&line);
+    if (fflush(stdout) != 0 && code == EXIT_FINE) {
+        fprintf(stderr, "vlockrun: cannot write the output: %s\n", strerror(errno));
+        code = EXIT_SCRIPT;
+    }
+    return code;
+}
