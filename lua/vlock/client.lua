@@ -8,6 +8,7 @@ local outcome = require "vlock.outcome"
 local update = require "vlock.update"
 
 local CACHE_LIMIT = 1024 -- kept bases; when there are more, the older half is forgotten
+local STREAK, DISTURBED = 16, 32 -- updates: see Client:kept_base
 local ARTICLE_LIFETIME = 100 -- seconds, of compare_and_set's version record where no `expire` is given
 
 local Client = {}
@@ -32,7 +33,8 @@ local function new(opts)
     stores = opts.stores,
     attempts = 0, -- commits sent
     conflicts = 0,
-    recent = {}, -- bases by version key
+    rtt = 0, -- seconds that the last attempt took
+    recent = {}, -- what it knows of cells, by version key
     recent_count = 0,
     older = {},
   }, Client)
@@ -45,30 +47,56 @@ function Client:token()
   return ("%s.%x"):format(self.writer, sequence)
 end
 
---- The last state of the cell that this client has seen: {value, stamp, version}; nil where it knows none.
+-- What this client knows of a cell: base, the state that its last commit made; disturbed, how many more updates begin with a read
+-- because others were seen at work; streak, updates in a row on a kept base.
+local function knowledge_of(client, cell)
+  local key = cell.version_key
+  local known = client.recent[key]
+  if known then
+    return known
+  end
+  if client.recent_count >= CACHE_LIMIT / 2 then
+    client.older, client.recent, client.recent_count = client.recent, {}, 0
+  end
+  known = client.older[key] or { disturbed = 0, streak = 0 }
+  client.recent[key] = known
+  client.recent_count = client.recent_count + 1
+  return known
+end
+
+--- The state that this client's last commit made, to build on without a read; nil where it made none, or others are at work.
+--
+-- A client that builds on its own commits sends one every round trip; another one, which must read first, needs two round trips
+-- without a commit in between, and would never have them: the losers of a conflict leave no trace by which the winner could know of
+-- them. So (1) a client that had a conflict reads first, like everybody, for its next DISTURBED updates, and lets up to two round
+-- trips pass before it reads; (2) one that was never disturbed pauses for a round trip after every STREAK updates, which costs it no
+-- command and gives others their chance.
 function Client:kept_base(cell)
-  local key = cell.version_key
-  return self.recent[key] or self.older[key]
-end
-
-function Client:keep_base(cell, base)
-  local key = cell.version_key
-  if not self.recent[key] then
-    if self.recent_count >= CACHE_LIMIT / 2 then
-      self.older, self.recent, self.recent_count = self.recent, {}, 0
+  local known = knowledge_of(self, cell)
+  local base = known.base
+  if base and known.disturbed > 0 then
+    core.sleep(2 * self.rtt * self.random())
+    return nil
+  elseif base then
+    known.streak = known.streak + 1
+    if known.streak % STREAK == 0 then
+      core.sleep(self.rtt)
     end
-    self.recent_count = self.recent_count + 1
   end
-  self.recent[key] = base
+  return base
 end
 
+--- After a commit.
+function Client:keep_base(cell, base)
+  local known = knowledge_of(self, cell)
+  known.base = base
+  known.disturbed = math.max(known.disturbed - 1, 0)
+end
+
+--- After a conflict.
 function Client:forget_base(cell)
-  local key = cell.version_key
-  self.older[key] = nil
-  if self.recent[key] then
-    self.recent[key] = nil
-    self.recent_count = self.recent_count - 1
-  end
+  local known = knowledge_of(self, cell)
+  known.base, known.disturbed, known.streak = nil, DISTURBED, 0
 end
 
 local NO_OPTIONS = {}

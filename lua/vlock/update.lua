@@ -36,7 +36,9 @@ end
 -- now (nil where the store did not say); or "unknown" and an outcome. Raises what the server or the caller refused.
 function update.attempt(client, plan, cell, base, value, token)
   client.attempts = client.attempts + 1
+  local sent = now()
   local ok, result, a, b = pcall(plan.store.commit, cell, base, value, token)
+  client.rtt = now() - sent
   if not ok then
     client:forget_base(cell)
     if not is_unknown(result) then
@@ -141,7 +143,6 @@ function update.run(client, plan, cell, fn)
   local base, decision, text, wanted = first_decision(client, plan, cell, fn)
   local policy, c
   while decision == "write" do
-    local sent = now()
     local result, theirs = update.attempt(client, plan, cell, base, text, client:token())
     if result == "committed" then
       if c and policy.on_commit then
@@ -157,7 +158,7 @@ function update.run(client, plan, cell, fn)
     policy = policy or client:policy(plan)
     c = c or new_conflict(client, cell)
     c.attempt = c.attempt + 1
-    c.rtt = now() - sent
+    c.rtt = client.rtt
     c.base, c.mine = shown(plan, base), wanted
     if theirs then
       c.theirs, c.gap = shown(plan, theirs), theirs.version - base.version
@@ -176,7 +177,6 @@ function update.run(client, plan, cell, fn)
     decision, text, wanted = resolve(plan, policy, c, fn, theirs)
     base = theirs
   end
-  client:keep_base(cell, base)
   return plan.codec.decode(base.value), base.version
 end
 
