@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <lauxlib.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,39 +15,11 @@
 #include <event2/event.h>
 
 #include "clock.h"
+#include "obstacle.h"
+#include "task.h"
+#include "timers.h"
 
-#define TASK_TYPE "vlock.task"
 #define HOOK_INSTRUCTIONS 5000000 /* how long Lua code may still run after an interrupt before it is stopped: some 50 ms */
-
-enum task_state {
-    TASK_READY,
-    TASK_RUNNING,
-    TASK_PARKED,
-    TASK_DONE,
-    TASK_FAILED,
-};
-
-/* A userdata. Its user values: 1 the coroutine, 2 the local value, 3 the task it joins. It is anchored in the registry until it ends. */
-struct vlock_task {
-    struct vlock_scheduler *scheduler;
-    lua_State *stack;
-    enum task_state state;
-    int pushed;     /* values to resume with */
-    int anchor;     /* its reference in the registry; LUA_NOREF after its end */
-    int heap_index; /* in the timers, -1: not there */
-    int64_t wake_ns;
-    struct vlock_request *request;
-    struct vlock_task *joined;             /* the task it waits for */
-    TAILQ_HEAD(, vlock_task) joiners;      /* tasks that wait for this one */
-    TAILQ_ENTRY(vlock_task) joiner_entry;  /* in joined->joiners */
-    TAILQ_ENTRY(vlock_task) entry;         /* in ready, or failed */
-    TAILQ_ENTRY(vlock_task) live_entry;
-    bool was_joined;
-    char *trace; /* of its failure */
-    bool unreachable;
-};
-
-TAILQ_HEAD(task_list, vlock_task);
 
 struct vlock_scheduler {
     lua_State *L;
@@ -56,14 +29,14 @@ struct vlock_scheduler {
     lua_State *volatile running; /* the innermost coroutine that runs, for the interrupt */
     lua_State *unyieldable;      /* a coroutine that resumed another one from where it cannot yield itself */
     struct task_list ready, live, failed;
-    struct vlock_task **heap; /* of parked tasks, earliest first */
-    int heap_count, heap_capacity;
+    struct vlock_timers timers; /* of parked tasks */
     struct event *timer;
     int64_t timer_ns; /* what the timer is set to; 0: not set */
     int wake_pipe[2];
     struct event *wake_event;
     volatile sig_atomic_t is_interrupted;
     const char *volatile reason;
+    char *interrupted_at; /* the traceback of the code that had to be stopped */
     volatile uint64_t turns;
     int interrupt_handler; /* a reference in the registry */
     int live_count;
@@ -84,6 +57,11 @@ struct vlock_scheduler *vlock_scheduler_of(lua_State *L)
     return scheduler;
 }
 
+lua_State *vlock_scheduler_main_state(struct vlock_scheduler *scheduler)
+{
+    return scheduler->L;
+}
+
 struct vlock_link_pool *vlock_scheduler_links(struct vlock_scheduler *scheduler)
 {
     return &scheduler->links;
@@ -94,68 +72,7 @@ struct vlock_task *vlock_scheduler_current(struct vlock_scheduler *scheduler)
     return scheduler->current;
 }
 
-/* ---- timers: a binary heap, and one event of libevent for its top ---- */
-
-static void heap_put(struct vlock_scheduler *s, int at, struct vlock_task *task)
-{
-    s->heap[at] = task;
-    task->heap_index = at;
-}
-
-static void heap_rise(struct vlock_scheduler *s, int at, struct vlock_task *task)
-{
-    while (at > 0) {
-        int parent = (at - 1) / 2;
-        if (s->heap[parent]->wake_ns <= task->wake_ns)
-            break;
-        heap_put(s, at, s->heap[parent]);
-        at = parent;
-    }
-    heap_put(s, at, task);
-}
-
-static void heap_sink(struct vlock_scheduler *s, int at, struct vlock_task *task)
-{
-    for (;;) {
-        int child = 2 * at + 1;
-        if (child >= s->heap_count)
-            break;
-        if (child + 1 < s->heap_count && s->heap[child + 1]->wake_ns < s->heap[child]->wake_ns)
-            child++;
-        if (s->heap[child]->wake_ns >= task->wake_ns)
-            break;
-        heap_put(s, at, s->heap[child]);
-        at = child;
-    }
-    heap_put(s, at, task);
-}
-
-static void heap_remove(struct vlock_scheduler *s, struct vlock_task *task)
-{
-    int at = task->heap_index;
-    if (at < 0)
-        return;
-    task->heap_index = -1;
-    struct vlock_task *last = s->heap[--s->heap_count];
-    if (last == task)
-        return;
-    heap_sink(s, at, last);
-    heap_rise(s, last->heap_index, last);
-}
-
-/* One place more in the heap than there are tasks, made when a task is: parking cannot fail. */
-static bool heap_reserve(struct vlock_scheduler *s, int count)
-{
-    if (count <= s->heap_capacity)
-        return true;
-    int capacity = s->heap_capacity ? s->heap_capacity * 2 : 64;
-    struct vlock_task **grown = realloc(s->heap, (size_t)capacity * sizeof *grown);
-    if (!grown)
-        return false;
-    s->heap = grown;
-    s->heap_capacity = capacity;
-    return true;
-}
+/* ---- time: one event of libevent for the earliest timer ---- */
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
@@ -165,27 +82,26 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 static void wake_sleepers(struct vlock_scheduler *s)
 {
-    if (!s->heap_count)
-        return;
-    int64_t now = vlock_clock_now();
-    while (s->heap_count && s->heap[0]->wake_ns <= now) {
-        struct vlock_task *task = s->heap[0];
-        heap_remove(s, task);
-        vlock_task_wake(task, 0);
+    struct vlock_timer *first = vlock_timers_first(&s->timers);
+    int64_t now = first ? vlock_clock_now() : 0;
+    for (; first && first->when_ns <= now; first = vlock_timers_first(&s->timers)) {
+        vlock_timers_cancel(&s->timers, first);
+        vlock_task_wake((struct vlock_task *)((char *)first - offsetof(struct vlock_task, timer)), 0);
     }
 }
 
 static void set_timer(struct vlock_scheduler *s)
 {
-    int64_t first = s->heap_count ? s->heap[0]->wake_ns : 0;
-    if (first == s->timer_ns)
+    struct vlock_timer *first = vlock_timers_first(&s->timers);
+    int64_t when_ns = first ? first->when_ns : 0;
+    if (when_ns == s->timer_ns)
         return;
-    s->timer_ns = first;
+    s->timer_ns = when_ns;
     if (!first) {
         event_del(s->timer);
         return;
     }
-    int64_t delay = first - vlock_clock_now();
+    int64_t delay = when_ns - vlock_clock_now();
     if (delay < 0)
         delay = 0;
     delay += 999; /* up to whole microseconds: never early */
@@ -195,19 +111,28 @@ static void set_timer(struct vlock_scheduler *s)
 
 /* ---- tasks ---- */
 
-static struct vlock_task *check_task(lua_State *L, int index)
+/* What the running task and those it spawns carry along. */
+void vlock_task_set_local(lua_State *L)
 {
-    return luaL_checkudata(L, index, TASK_TYPE);
+    struct vlock_scheduler *s = vlock_scheduler_of(L);
+    if (!s->current)
+        luaL_error(L, "outside of a task");
+    lua_rawgeti(L, LUA_REGISTRYINDEX, s->current->anchor);
+    lua_insert(L, -2);
+    lua_setiuservalue(L, -2, VLOCK_TASK_LOCAL);
+    lua_pop(L, 1);
 }
 
-lua_State *vlock_task_stack(struct vlock_task *task)
+void vlock_task_push_local(lua_State *L)
 {
-    return task->stack;
-}
-
-lua_State *vlock_task_main_state(struct vlock_task *task)
-{
-    return task->scheduler->L;
+    struct vlock_scheduler *s = vlock_scheduler_of(L);
+    if (!s->current) {
+        lua_pushnil(L);
+        return;
+    }
+    lua_rawgeti(L, LUA_REGISTRYINDEX, s->current->anchor);
+    lua_getiuservalue(L, -1, VLOCK_TASK_LOCAL);
+    lua_remove(L, -2);
 }
 
 void vlock_task_await(struct vlock_task *task, struct vlock_request *request)
@@ -229,29 +154,18 @@ void vlock_task_wake(struct vlock_task *task, int pushed)
 
 void vlock_task_wake_at(struct vlock_task *task, int64_t when_ns)
 {
-    struct vlock_scheduler *s = task->scheduler;
-    task->wake_ns = when_ns;
-    heap_rise(s, s->heap_count++, task);
+    vlock_timers_set(&task->scheduler->timers, &task->timer, when_ns);
 }
 
 void vlock_scheduler_spawn(lua_State *L, int arguments)
 {
     struct vlock_scheduler *s = vlock_scheduler_of(L);
-    struct vlock_task *task = lua_newuserdatauv(L, sizeof *task, 3);
-    memset(task, 0, sizeof *task);
-    task->scheduler = s;
-    task->state = TASK_DONE; /* until it is complete */
-    task->heap_index = -1;
-    task->anchor = LUA_NOREF;
-    TAILQ_INIT(&task->joiners);
-    luaL_setmetatable(L, TASK_TYPE);
-    task->stack = lua_newthread(L);
-    lua_setiuservalue(L, -2, 1);
+    struct vlock_task *task = vlock_task_new(L, s);
     if (s->current) {
         vlock_task_push_local(L);
-        lua_setiuservalue(L, -2, 2);
+        lua_setiuservalue(L, -2, VLOCK_TASK_LOCAL);
     }
-    if (!lua_checkstack(task->stack, arguments + 4) || !heap_reserve(s, s->live_count + 1))
+    if (!lua_checkstack(task->stack, arguments + 4) || !vlock_timers_reserve(&s->timers, s->live_count + 1))
         luaL_error(L, "out of memory");
     lua_pushvalue(L, -1);
     task->anchor = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -262,18 +176,6 @@ void vlock_scheduler_spawn(lua_State *L, int arguments)
     TAILQ_INSERT_TAIL(&s->live, task, live_entry);
     s->live_count++;
     TAILQ_INSERT_TAIL(&s->ready, task, entry);
-}
-
-int vlock_task_results(lua_State *L, int index)
-{
-    struct vlock_task *task = check_task(L, index);
-    int count = lua_gettop(task->stack);
-    luaL_checkstack(L, count, "too many results");
-    luaL_checkstack(task->stack, count, "too many results");
-    for (int i = 1; i <= count; i++)
-        lua_pushvalue(task->stack, i);
-    lua_xmove(task->stack, L, count);
-    return count;
 }
 
 /* Takes an ended task out of the lists of the living. Its handle, with its results, stays for those who hold it. */
@@ -293,51 +195,11 @@ static void leave(struct vlock_task *task)
     task->anchor = LUA_NOREF;
 }
 
-/* Runs protected: the error on top of the failed coroutine, in words. */
-static int l_describe_failure(lua_State *L)
-{
-    struct vlock_task *task = lua_touserdata(L, 1);
-    lua_State *co = task->stack;
-    if (!lua_checkstack(co, 4))
-        return luaL_error(L, "out of memory");
-    if (lua_type(co, -1) == LUA_TTABLE) {
-        lua_pushstring(co, "outcome");
-        lua_rawget(co, -2);
-        task->unreachable = lua_type(co, -1) == LUA_TSTRING && strcmp(lua_tostring(co, -1), "unreachable") == 0;
-        lua_pop(co, 1);
-    }
-    lua_pushvalue(co, -1);
-    lua_xmove(co, L, 1);
-    const char *text = luaL_tolstring(L, -1, NULL);
-    luaL_traceback(L, co, text, 0);
-    task->trace = strdup(lua_tostring(L, -1));
-    return 0;
-}
-
-/* Closes what the coroutine left open; keeps its error value, if it has one, as the only value on its stack. */
-static void close_coroutine(struct vlock_task *task)
-{
-#if LUA_VERSION_RELEASE_NUM >= 50406
-    lua_closethread(task->stack, task->scheduler->L);
-#else
-    lua_resetthread(task->stack);
-#endif
-}
-
-static void describe_failure(struct vlock_task *task)
-{
-    lua_State *L = task->scheduler->L;
-    lua_pushcfunction(L, l_describe_failure);
-    lua_pushlightuserdata(L, task);
-    if (lua_pcall(L, 1, 0, 0) != LUA_OK)
-        lua_pop(L, 1);
-}
-
 static void fail(struct vlock_task *task)
 {
     struct vlock_scheduler *s = task->scheduler;
-    describe_failure(task);
-    close_coroutine(task);
+    vlock_task_describe_failure(task);
+    vlock_task_close(task);
     task->state = TASK_FAILED;
     if (TAILQ_EMPTY(&task->joiners) && task != s->main) {
         TAILQ_INSERT_TAIL(&s->failed, task, entry);
@@ -380,14 +242,14 @@ static void end_task(struct vlock_task *task)
         s->awaited--;
         task->request = NULL;
     }
-    heap_remove(s, task);
+    vlock_timers_cancel(&s->timers, &task->timer);
     if (task->joined)
         TAILQ_REMOVE(&task->joined->joiners, task, joiner_entry);
     task->joined = NULL;
     if (task->state == TASK_READY)
         TAILQ_REMOVE(&s->ready, task, entry);
     task->state = TASK_DONE;
-    close_coroutine(task);
+    vlock_task_close(task);
     lua_settop(task->stack, 0);
     struct vlock_task *joiner;
     TAILQ_FOREACH (joiner, &task->joiners, joiner_entry)
@@ -415,63 +277,13 @@ static int l_task_gc(lua_State *L)
 
 /* ---- waiting ---- */
 
-/* Pushes "table.sort" for the function on top of the stack, or nothing. Pops the function. */
-static bool push_library_name(lua_State *L)
-{
-    static const char *const libraries[] = {"table", "string", "_G", "coroutine", "utf8", "os", "io", "debug", "math"};
-    int function = lua_gettop(L);
-    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-    for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
-        if (lua_getfield(L, function + 1, libraries[i]) == LUA_TTABLE) {
-            lua_pushnil(L);
-            while (lua_next(L, -2)) {
-                if (lua_rawequal(L, -1, function) && lua_type(L, -2) == LUA_TSTRING) {
-                    if (strcmp(libraries[i], "_G") == 0)
-                        lua_pushvalue(L, -2);
-                    else
-                        lua_pushfstring(L, "%s.%s", libraries[i], lua_tostring(L, -2));
-                    lua_replace(L, function);
-                    lua_settop(L, function);
-                    return true;
-                }
-                lua_pop(L, 1);
-            }
-        }
-        lua_settop(L, function + 1);
-    }
-    lua_settop(L, function - 1);
-    return false;
-}
-
-/* Pushes on L the name of the innermost library function, other than the one that asks, on the stack of `blocked`. */
-static bool push_function_in_the_way(lua_State *blocked, lua_State *L)
-{
-    lua_Debug frame;
-    luaL_checkstack(blocked, 1, NULL);
-    for (int level = blocked == L ? 1 : 0; lua_getstack(blocked, level, &frame); level++) {
-        lua_getinfo(blocked, "Sf", &frame);
-        if (blocked != L)
-            lua_xmove(blocked, L, 1);
-        if (frame.what[0] != 'C')
-            lua_pop(L, 1);
-        else if (push_library_name(L))
-            return true;
-    }
-    return false;
-}
-
 void vlock_scheduler_check_can_wait(lua_State *L, const char *what)
 {
     struct vlock_scheduler *s = vlock_scheduler_of(L);
-    if (s->current && lua_isyieldable(L) && !s->unyieldable)
-        return;
-    luaL_checkstack(L, 8, NULL);
-    if (!push_function_in_the_way(lua_isyieldable(L) && s->unyieldable ? s->unyieldable : L, L))
-        lua_pushliteral(L, "a C function or a finalizer");
-    luaL_error(L,
-               "%s cannot wait here: it is called from inside %s, where Lua cannot yield (as in callbacks of table.sort and "
-               "string.gsub, in __tostring and in table.concat); call it before, and pass the result in",
-               what, lua_tostring(L, -1));
+    if (!s->current || !lua_isyieldable(L))
+        vlock_obstacle_raise(L, L, what);
+    if (s->unyieldable)
+        vlock_obstacle_raise(L, s->unyieldable, what);
 }
 
 int vlock_scheduler_park(lua_State *L, lua_KContext context, lua_KFunction k)
@@ -485,34 +297,11 @@ void vlock_scheduler_push_tag(lua_State *L)
     lua_pushlightuserdata(L, (void *)&park_tag);
 }
 
-void vlock_task_set_local(lua_State *L)
-{
-    struct vlock_scheduler *s = vlock_scheduler_of(L);
-    if (!s->current)
-        luaL_error(L, "outside of a task");
-    lua_rawgeti(L, LUA_REGISTRYINDEX, s->current->anchor);
-    lua_insert(L, -2);
-    lua_setiuservalue(L, -2, 2);
-    lua_pop(L, 1);
-}
-
-void vlock_task_push_local(lua_State *L)
-{
-    struct vlock_scheduler *s = vlock_scheduler_of(L);
-    if (!s->current) {
-        lua_pushnil(L);
-        return;
-    }
-    lua_rawgeti(L, LUA_REGISTRYINDEX, s->current->anchor);
-    lua_getiuservalue(L, -1, 2);
-    lua_remove(L, -2);
-}
-
 /* The results of the task at stack index 1, or its error. */
 static int joined(lua_State *L, int status, lua_KContext context)
 {
     (void)status, (void)context;
-    struct vlock_task *task = check_task(L, 1);
+    struct vlock_task *task = vlock_task_check(L, 1);
     lua_settop(L, 1);
     if (task->state == TASK_FAILED) {
         if (!task->was_joined) {
@@ -527,7 +316,7 @@ static int joined(lua_State *L, int status, lua_KContext context)
 
 int vlock_task_join(lua_State *L)
 {
-    struct vlock_task *task = check_task(L, 1);
+    struct vlock_task *task = vlock_task_check(L, 1);
     struct vlock_scheduler *s = task->scheduler;
     lua_settop(L, 1);
     if (task->state == TASK_DONE || task->state == TASK_FAILED)
@@ -551,6 +340,10 @@ static void on_hook(lua_State *L, lua_Debug *frame)
     if (!s->is_interrupted) {
         lua_sethook(L, NULL, 0, 0);
         return;
+    }
+    if (!s->interrupted_at) {
+        luaL_traceback(L, L, s->reason, 0);
+        s->interrupted_at = strdup(lua_tostring(L, -1));
     }
     lua_sethook(L, on_hook, LUA_MASKCOUNT, 1);
     luaL_error(L, "%s", s->reason);
@@ -695,19 +488,18 @@ static bool has_failed(struct vlock_scheduler *s, struct vlock_error *error)
 
 static bool is_deadlocked(const struct vlock_scheduler *s)
 {
-    return TAILQ_EMPTY(&s->ready) && s->heap_count == 0 && s->awaited == 0 && s->live_count > 0;
+    return TAILQ_EMPTY(&s->ready) && s->timers.count == 0 && s->awaited == 0 && s->live_count > 0;
 }
 
 static int loop(struct vlock_scheduler *s, struct vlock_error *error)
 {
-    while (s->live_count > 0) {
+    while (s->live_count > 0 || s->is_interrupted) {
         s->turns++;
         if (s->is_interrupted && !is_handled(s))
-            return vlock_error_set(error, VLOCK_ERR_INTERRUPTED, "%s", s->reason);
+            return vlock_error_set(error, VLOCK_ERR_INTERRUPTED, "%s", s->interrupted_at ? s->interrupted_at : s->reason);
         run_ready(s);
-        if (s->is_interrupted && s->main->state == TASK_FAILED)
-            return vlock_error_set(error, VLOCK_ERR_INTERRUPTED, "%s\n%s", s->reason,
-                                   s->main->trace ? s->main->trace : "");
+        if (s->is_interrupted)
+            continue;
         if (has_failed(s, error))
             return -1;
         vlock_link_pool_flush(&s->links);
@@ -733,7 +525,7 @@ bool vlock_scheduler_is_running(const struct vlock_scheduler *s)
 int vlock_scheduler_run(struct vlock_scheduler *s, lua_State *L, struct vlock_error *error)
 {
     struct vlock_task *task;
-    s->main = check_task(L, -1);
+    s->main = vlock_task_check(L, -1);
     s->is_running = true;
     s->is_interrupted = 0;
     int result = loop(s, error);
@@ -744,6 +536,8 @@ int vlock_scheduler_run(struct vlock_scheduler *s, lua_State *L, struct vlock_er
     s->has_new_failure = false;
     free(s->orphan_trace);
     s->orphan_trace = NULL;
+    free(s->interrupted_at);
+    s->interrupted_at = NULL;
     vlock_link_pool_flush(&s->links);
     return result;
 }
@@ -753,7 +547,7 @@ int vlock_scheduler_run(struct vlock_scheduler *s, lua_State *L, struct vlock_er
 static void register_task_type(lua_State *L)
 {
     static const luaL_Reg methods[] = {{"join", vlock_task_join}, {NULL, NULL}};
-    luaL_newmetatable(L, TASK_TYPE);
+    luaL_newmetatable(L, VLOCK_TASK_TYPE);
     lua_pushcfunction(L, l_task_gc);
     lua_setfield(L, -2, "__gc");
     luaL_newlib(L, methods);
@@ -819,7 +613,7 @@ void vlock_scheduler_free(struct vlock_scheduler *s)
         close(s->wake_pipe[0]);
     if (s->wake_pipe[1] >= 0)
         close(s->wake_pipe[1]);
-    free(s->heap);
+    vlock_timers_free(&s->timers);
     free(s->orphan_trace);
     free(s);
 }

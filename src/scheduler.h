@@ -30,6 +30,7 @@ void vlock_scheduler_free(struct vlock_scheduler *scheduler);
 /* The scheduler of this Lua state (any coroutine of it). */
 struct vlock_scheduler *vlock_scheduler_of(lua_State *L);
 
+lua_State *vlock_scheduler_main_state(struct vlock_scheduler *scheduler);
 struct vlock_link_pool *vlock_scheduler_links(struct vlock_scheduler *scheduler);
 
 /* Makes a task of the function and its `arguments` arguments on top of L's stack, pops them and pushes the task's handle (a

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "options.h"
@@ -27,6 +28,7 @@ enum {
 
 static vlock_engine *volatile running_engine;
 static volatile sig_atomic_t interrupted_by; /* the first signal */
+static volatile time_t interrupted_at;       /* seconds on the monotonic clock */
 static const char *volatile timeout_reason = "the --timeout is over";
 
 static void leave_at_once(void)
@@ -40,9 +42,14 @@ static void leave_at_once(void)
 static void on_signal(int number)
 {
     int saved = errno;
-    if (interrupted_by && (number == SIGALRM || interrupted_by != SIGALRM))
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (interrupted_by && number != SIGALRM && now.tv_sec <= interrupted_at + 1)
+        return; /* one Ctrl-C may arrive twice: through the terminal, and from a parent */
+    if (interrupted_by)
         leave_at_once(); /* the watchdog's alarm, or a second Ctrl-C */
     interrupted_by = number;
+    interrupted_at = now.tv_sec;
     if (running_engine)
         vlock_interrupt(running_engine, number == SIGALRM ? timeout_reason : "interrupted");
     alarm(WATCHDOG_SECONDS);

@@ -259,7 +259,7 @@ local function with_traceback(reason)
   local outcome = type(reason) == "table" and reason.outcome
   return {
     exit = outcome == "unreachable" and EXIT.unreachable or EXIT.script,
-    message = debug.traceback(tostring(reason), 2),
+    message = debug.traceback(tostring(reason), 2):gsub("\n\tvlock/command%.lua:.*", ""), -- from here on it is ours
   }
 end
 

@@ -90,7 +90,7 @@ end
 
 local function number_of(version)
   local major, minor, patch = version:match("^(%d+)%.(%d+)%.(%d+)")
-  return major and (major << 16 | minor << 8 | patch)
+  return major and (tonumber(major) << 16 | tonumber(minor) << 8 | tonumber(patch))
 end
 
 -- REDIS_VERSION and REDIS_VERSION_NUM are the server's: asked for once, when first used.

@@ -1,0 +1,64 @@
+/*
+ * A task: a coroutine of the scheduler and what the scheduler knows of it. A userdata of Lua, which scripts hold as its handle; while it
+ * lives, the registry holds it too. For the scheduler's own use: other rooms know tasks by the functions of scheduler.h.
+ */
+#ifndef VLOCK_TASK_H
+#define VLOCK_TASK_H
+
+#include <lua.h>
+#include <stdbool.h>
+#include <sys/queue.h>
+
+#include "timers.h"
+
+#define VLOCK_TASK_TYPE "vlock.task"
+
+struct vlock_request;
+struct vlock_scheduler;
+struct vlock_task;
+
+TAILQ_HEAD(task_list, vlock_task);
+
+enum task_state {
+    TASK_READY,
+    TASK_RUNNING,
+    TASK_PARKED,
+    TASK_DONE,   /* its results are the values on its stack */
+    TASK_FAILED, /* its error is the value on its stack */
+};
+
+/* Its user values. */
+enum { VLOCK_TASK_COROUTINE = 1, VLOCK_TASK_LOCAL = 2, VLOCK_TASK_VALUES = 2 };
+
+struct vlock_task {
+    struct vlock_scheduler *scheduler;
+    lua_State *main_state; /* the engine's */
+    lua_State *stack;      /* the coroutine */
+    enum task_state state;
+    int pushed;            /* values to resume with */
+    int anchor;            /* its reference in the registry; LUA_NOREF after its end */
+    struct vlock_timer timer;
+    struct vlock_request *request;        /* that it waits for */
+    struct vlock_task *joined;            /* the task it waits for */
+    struct task_list joiners;             /* tasks that wait for this one */
+    TAILQ_ENTRY(vlock_task) joiner_entry; /* in joined->joiners */
+    TAILQ_ENTRY(vlock_task) entry;        /* among the ready, or the failed */
+    TAILQ_ENTRY(vlock_task) live_entry;
+    bool was_joined;
+    char *trace;       /* of its failure, malloc'd */
+    bool unreachable;  /* it failed because the server cannot be reached */
+};
+
+/* Pushes a task without a function, in state TASK_DONE. May raise. */
+struct vlock_task *vlock_task_new(lua_State *L, struct vlock_scheduler *scheduler);
+
+/* The task at this stack index; raises where there is none. */
+struct vlock_task *vlock_task_check(lua_State *L, int index);
+
+/* Keeps the error on top of the failed coroutine in words, with its traceback. To be called before the coroutine is closed. */
+void vlock_task_describe_failure(struct vlock_task *task);
+
+/* Closes what the coroutine left open; keeps its error value, if it has one, as the only value on its stack. */
+void vlock_task_close(struct vlock_task *task);
+
+#endif
