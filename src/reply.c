@@ -183,7 +183,7 @@ void vlock_reply_encode_command(lua_State *L, int first, int last, struct vlock_
     for (int i = first; i <= last; i++) {
         char text[64];
         const char *bytes = text;
-        size_t length;
+        size_t length = 0;
         int type = lua_type(L, i);
         if (type == LUA_TSTRING)
             bytes = lua_tolstring(L, i, &length);
@@ -255,7 +255,7 @@ static struct vlock_reply *tagged_reply(lua_State *L, int index, const char *tag
 {
     struct vlock_reply *reply = NULL;
     if (raw_field(L, index, tag) == LUA_TSTRING) {
-        size_t length;
+        size_t length = 0;
         const char *bytes = lua_tolstring(L, -1, &length);
         reply = text_reply(type, bytes, length);
         if (reply)
@@ -349,7 +349,7 @@ static struct vlock_reply *table_reply(lua_State *L, int index, int depth)
         return reply;
     if (raw_field(L, index, "verbatim_string") == LUA_TTABLE) {
         int inner = lua_gettop(L);
-        size_t length;
+        size_t length = 0;
         if (raw_field(L, inner, "string") == LUA_TSTRING) {
             const char *bytes = lua_tolstring(L, -1, &length);
             reply = text_reply(VLOCK_REPLY_STRING, bytes, length);

@@ -1,0 +1,3 @@
+-- busted's own runner, started as a script of vlockrun.
+arg[0] = "busted"
+require "busted.runner" ({ standalone = false })
