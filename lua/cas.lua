@@ -128,7 +128,7 @@ if not id then
 end
 local made = wanted .. ":" .. made_id .. ":" .. (token ~= "" and token or "-")
 local can_expire = string.sub(made_id, 1, 1) == "e"
-local remaining = is_article and math.ceil(redis.call("PTTL", version_key) / 1000) or 0 -- seconds
+local remaining = is_article and redis.call("PTTL", version_key) or 0 -- ms; -1: no limit
 
 local function is_refused(...)
   return not redis.acl_check_cmd(...)
@@ -163,7 +163,7 @@ end
 redis.call("HSET", version_key, "s", made)
 if not id then
   if can_expire and remaining >= 0 then -- the article's record may have had no limit, or a longer one
-    redis.call("EXPIRE", version_key, math.max(remaining, tonumber(lifetime)))
+    redis.call("EXPIRE", version_key, math.max(math.ceil(remaining / 1000), tonumber(lifetime)))
   end
 elseif can_expire then
   if lifetime == "0" then

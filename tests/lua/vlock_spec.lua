@@ -1,0 +1,326 @@
+-- get, compare_and_set, update, delete: what a script sees, and what it costs.
+
+local core = require "vlock.core"
+
+-- What an outsider does meanwhile: the cell is written by another client.
+local function intrude(key, value)
+  local clients = require "vlock.client"
+  local store = require("vlock.store").new("plain", require("vlock.search").context(nil))
+  local other = clients.new {
+    policies = function()
+      return vlock.policy {}
+    end,
+    stores = function()
+      return store
+    end,
+  }
+  assert(other:update(key, function()
+    return value
+  end))
+end
+
+-- Commands that the server ran since, by name.
+local function calls_of(name)
+  local line = redis.call("INFO", "commandstats"):match("cmdstat_" .. name .. ":calls=(%d+)")
+  return tonumber(line or 0)
+end
+
+before_each(function()
+  redis.call("FLUSHALL")
+end)
+
+describe("vlock.get", function()
+  it("gives value, version and stamp, and nil and 0 for what was never written", function()
+    assert.are.same({ n = 3, nil, 0, "0" }, table.pack(vlock.get("k")))
+    vlock.update("k", function()
+      return "v"
+    end)
+    local value, version, stamp = vlock.get("k")
+    assert.are.equal("v", value)
+    assert.are.equal(1, version)
+    assert.matches("^1:p[%x.]+:[%x.]+$", stamp)
+    assert.are.equal("v", redis.call("GET", "k")) -- a plain string at its key
+  end)
+end)
+
+describe("vlock.compare_and_set", function()
+  it("is the article's function: value, version, a lifetime of 100 s, a conflict to be seen", function()
+    local version, stamp = vlock.compare_and_set("k", "a", 0)
+    assert.are.equal(1, version)
+    assert.is_string(stamp)
+    local ttl = redis.call("TTL", "{k}:v")
+    assert.is_true(ttl > 95 and ttl <= 100)
+    local none, conflict = vlock.compare_and_set("k", "b", 0)
+    assert.is_nil(none)
+    assert.are.equal("conflict", conflict.outcome)
+    assert.are.same({ 1, "a", stamp }, { conflict.version, conflict.value, conflict.stamp })
+    assert.are.equal(2, (vlock.compare_and_set("k", "b", conflict.stamp)))
+    assert.are.equal(3, (vlock.compare_and_set("k", "c", 2, { expire = 1000 })))
+    assert.is_true(redis.call("TTL", "{k}:v") > 900)
+  end)
+
+  it("raises errors, which are no conflicts", function()
+    redis.call("RPUSH", "list", "x")
+    local ok, reason = pcall(vlock.compare_and_set, "list", "a", 0)
+    assert.is_false(ok)
+    assert.matches("^WRONGTYPE", reason.err)
+    for _, bad in ipairs { "x", -1, 1.5, {}, "" } do
+      assert.is_false((pcall(vlock.compare_and_set, "k", "a", bad)))
+    end
+    assert.are.equal(false, redis.call("GET", "k"))
+  end)
+
+  it("takes tables as JSON, a version key of one's own, and nil to delete", function()
+    vlock.compare_and_set("k", { a = { 1, 2 }, n = 1700000000000001 }, 0, { codec = "json", version_key = "{k}version" })
+    assert.are.equal('{"a":[1,2],"n":1700000000000001}', redis.call("GET", "k"))
+    local value, version = vlock.get("k", { codec = "json", version_key = "{k}version" })
+    assert.are.same({ { 1, 2 }, 1700000000000001, 1 }, { value.a, value.n, version })
+    assert.are.equal(2, (vlock.compare_and_set("k", nil, 1, { version_key = "{k}version" })))
+    assert.are.equal(0, redis.call("EXISTS", "k"))
+  end)
+
+  it("tells a recreated record from the one that was read, by its stamp", function()
+    local _, old = vlock.compare_and_set("k", "a", 0)
+    redis.call("DEL", "{k}:v")
+    vlock.compare_and_set("k", "b", 0)
+    local _, conflict = vlock.compare_and_set("k", "c", old)
+    assert.are.equal("conflict", conflict.outcome)
+    assert.are.equal("b", redis.call("GET", "k"))
+  end)
+end)
+
+describe("vlock.update", function()
+  local function add_one(value)
+    return (tonumber(value) or 0) + 1
+  end
+
+  it("returns the value written and its version", function()
+    assert.are.same({ 1, 1 }, { vlock.update("n5", add_one) })
+    assert.are.same({ 2, 2 }, { vlock.update("n5", add_one) })
+    assert.are.equal("2", redis.call("GET", "n5"))
+  end)
+
+  it("costs one round trip each in an undisturbed series", function()
+    vlock.update("n6", add_one)
+    redis.call("CONFIG", "RESETSTAT")
+    for _ = 1, 1000 do
+      vlock.update("n6", add_one)
+    end
+    assert.are.equal(1000, calls_of("evalsha"))
+    assert.are.equal(0, calls_of("eval"))
+    assert.are.equal("1001", redis.call("GET", "n6"))
+  end)
+
+  it("leaves the cell as it is where the function returns nil, and deletes with vlock.DELETE", function()
+    vlock.update("n7", add_one)
+    assert.are.same({ "1", 1 }, { vlock.update("n7", function() end) })
+    assert.are.same({ n = 2, nil, 2 }, table.pack(vlock.update("n7", function()
+      return vlock.DELETE
+    end)))
+    assert.are.equal(0, redis.call("EXISTS", "n7"))
+    assert.are.same({ n = 2, nil, 3 }, table.pack(vlock.delete("n7")))
+  end)
+
+  it("repeats a decision not to write, or an error, on a fresh read before it counts", function()
+    vlock.update("n8", function()
+      return "low"
+    end)
+    intrude("n8", "high")
+    local seen = {}
+    vlock.update("n8", function(value)
+      seen[#seen + 1] = value
+      return value == "high" and "written" or nil
+    end)
+    assert.are.same({ "low", "high" }, seen)
+    assert.are.equal("written", redis.call("GET", "n8"))
+    intrude("n8", "good")
+    vlock.update("n8", function(value)
+      assert(value == "good", "stale")
+      return "fine"
+    end)
+    assert.are.equal("fine", redis.call("GET", "n8"))
+    assert.has_error(function()
+      vlock.update("n8", function()
+        error("mine", 0)
+      end)
+    end, "mine")
+  end)
+
+  it("loses nothing to another client, and tells fn the version", function()
+    local calls = {}
+    local value, version = vlock.update("n9", function(old, at)
+      calls[#calls + 1] = { old or "none", at }
+      if #calls == 1 then
+        intrude("n9", "10")
+      end
+      return (old or "") .. "x"
+    end, { backoff = "none" })
+    assert.are.same({ { "none", 0 }, { "10", 1 } }, calls)
+    assert.are.same({ "10x", 2 }, { value, version })
+  end)
+
+  it("goes in order through retry, backoff, sleep, a fresh read, merge, attempt", function()
+    local log = {}
+    vlock.update("n10", function()
+      return "base"
+    end)
+    local value = vlock.update("n10", function(old)
+      log[#log + 1] = "fn " .. old
+      intrude("n10", "theirs")
+      return "mine"
+    end, {
+      retry = function(_, c)
+        log[#log + 1] = ("retry %d %s %s %s gap %d"):format(c.attempt, c.base.value, c.mine, c.theirs.value, c.gap)
+        return true
+      end,
+      backoff = function(_, c)
+        log[#log + 1] = "backoff " .. c.theirs.value
+        intrude("n10", "later")
+        return 0.02
+      end,
+      merge = function(_, c)
+        log[#log + 1] = ("merge %s %s %s gap %d"):format(c.base.value, c.theirs.value, c.mine, c.gap)
+        return "merged"
+      end,
+    })
+    assert.are.same({
+      "fn base", "retry 1 base mine theirs gap 1", "backoff theirs", "merge base later mine gap 2",
+    }, log)
+    assert.are.equal("merged", value)
+    assert.are.equal("merged", redis.call("GET", "n10"))
+  end)
+
+  it("takes the value that the conflict carried for a retry without sleep: no read", function()
+    vlock.update("n11", function()
+      return "1"
+    end)
+    intrude("n11", "5")
+    redis.call("CONFIG", "RESETSTAT")
+    assert.are.equal(6, (vlock.update("n11", add_one, { backoff = "none" })))
+    assert.are.equal(2, calls_of("evalsha"))
+  end)
+
+  it("gives up as the policy says, with reason, attempts and what stands there", function()
+    local function contested()
+      return vlock.update("n12", function(value)
+        intrude("n12", "theirs")
+        return (value or "") .. "x"
+      end, { retry = { "attempts", max = 3 }, backoff = "none" })
+    end
+    local value, outcome = contested()
+    assert.is_nil(value)
+    assert.are.equal("gave_up", outcome.outcome)
+    assert.are.equal(3, outcome.attempts)
+    assert.are.equal("theirs", outcome.theirs.value)
+    assert.are.equal("3 attempts failed", outcome.reason)
+    assert.are.equal("theirs", redis.call("GET", "n12"))
+    assert.matches("gave_up after 3 attempts: 3 attempts failed", tostring(outcome), 1, true)
+  end)
+
+  it("ends at its deadline", function()
+    local before = vlock.now()
+    local _, outcome = vlock.update("n13", function()
+      intrude("n13", "theirs")
+      return "mine"
+    end, { retry = "forever", backoff = { "fixed", pause = "5ms" }, deadline = 0.05 })
+    assert.are.equal("gave_up", outcome.outcome)
+    assert.matches("deadline", outcome.reason, 1, true)
+    assert.is_true(vlock.now() - before < 0.5)
+  end)
+
+  it("merges counters, so that both changes count", function()
+    vlock.update("n14", function()
+      return "10"
+    end)
+    local calls = 0
+    assert.are.equal("115", (vlock.update("n14", function(value)
+      calls = calls + 1
+      intrude("n14", "110")
+      return ("%d"):format(value + 5)
+    end, { merge = "counter", backoff = "none" })))
+    assert.are.equal(1, calls)
+  end)
+
+  it("says which option is unknown, and what a value must be", function()
+    local ok, reason = pcall(vlock.update, "n15", add_one, { mrege = "counter" })
+    assert.is_false(ok)
+    assert.matches("unknown option 'mrege', did you mean 'merge'?", reason, 1, true)
+    ok, reason = pcall(vlock.update, "n15", function()
+      return {}
+    end)
+    assert.is_false(ok)
+    assert.matches("a value must be a text or a number, not a table", reason, 1, true)
+    ok, reason = pcall(vlock.update, "n15", add_one, { codec = "jsn" })
+    assert.is_false(ok)
+    assert.matches("did you mean 'json'?", reason, 1, true)
+    assert.is_false((pcall(vlock.update, "", add_one)))
+    assert.is_false((pcall(vlock.update, "n15", "not a function")))
+  end)
+
+  it("is safe for many tasks of one script", function()
+    local tasks = {}
+    for i = 1, 20 do
+      tasks[i] = vlock.spawn(function()
+        for _ = 1, 20 do
+          assert(vlock.update("n16", add_one, { backoff = { "full_jitter", cap = "5ms" } }))
+        end
+      end)
+    end
+    for _, task in ipairs(tasks) do
+      task:join()
+    end
+    assert.are.equal("400", redis.call("GET", "n16"))
+  end)
+
+  it("keeps a bounded number of bases", function()
+    for i = 1, 3000 do
+      vlock.update("key" .. i, add_one)
+    end
+    redis.call("CONFIG", "RESETSTAT")
+    vlock.update("key3000", add_one)
+    assert.are.equal(1, calls_of("evalsha"))
+    vlock.update("key1", add_one)
+    assert.are.equal(3, calls_of("evalsha"))
+  end)
+end)
+
+describe("the keys of a cell", function()
+  local cells = require "vlock.cell"
+
+  it("share a slot: the version's key carries the value's hash tag", function()
+    assert.are.equal("{acct:42}:v", cells.version_key("acct:42"))
+    assert.are.equal("{u7}:cart:v", cells.version_key("{u7}:cart"))
+    assert.are.equal("a{u7}:v", cells.version_key("a{u7}"))
+    assert.are.equal("{{}x}:v", cells.version_key("{}x")) -- an empty tag is none
+  end)
+end)
+
+describe("a store's reply", function()
+  it("that answers another command is never taken for ours", function()
+    local real = redis.pcall
+    local search = require "vlock.search"
+    redis.pcall = function(name, ...)
+      if name == "EVALSHA" then
+        return { ok = "OK 1:pother.1:other.1" }
+      end
+      return real(name, ...)
+    end
+    local store = require("vlock.store").new("plain", search.context(nil))
+    redis.pcall = real
+    local cell = require("vlock.cell").new("k", {})
+    local ok, reason = pcall(store.commit, cell, { stamp = "0", version = 0 }, "v", "mine.1")
+    assert.is_false(ok)
+    assert.are.equal("unknown", reason.outcome)
+  end)
+end)
+
+describe("units", function()
+  it("read durations and counts", function()
+    assert.are.equal(0.00025, core.duration("250us"))
+    assert.are.equal(90, core.duration("1.5m"))
+    assert.are.equal(10000, core.count("10k"))
+    assert.is_nil(core.duration("5 ms"))
+    assert.is_nil(core.count("-1"))
+    assert.are.equal("1.25ms", core.format_duration(0.00125))
+  end)
+end)
