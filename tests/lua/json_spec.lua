@@ -1,0 +1,60 @@
+-- JSON and merges on Lua 5.4, by the vectors that Lua 5.1 runs too.
+
+local json = require "vlock.json"
+local vectors = require "json_vectors"
+
+describe("json", function()
+  it("reads and writes every vector exactly", function()
+    for _, case in ipairs(vectors.round_trips) do
+      assert.are.equal(case[2], json.encode(json.decode(case[1])))
+    end
+  end)
+
+  it("refuses what is no JSON, with the place", function()
+    for _, text in ipairs(vectors.refused) do
+      local ok, reason = pcall(json.decode, text)
+      assert.is_false(ok, text)
+      assert.matches("bad JSON at byte %d+", reason)
+    end
+  end)
+
+  it("makes whole numbers integers, and keeps integers beyond 2^53", function()
+    assert.are.equal("integer", math.type(json.decode("1e2")))
+    assert.are.equal("integer", math.type(json.decode("5.0")))
+    assert.are.equal("9223372036854775807", json.encode(json.decode("9223372036854775807")))
+    assert.are.equal("float", math.type(json.decode("0.5")))
+  end)
+
+  it("escapes bytes that are not UTF-8, and refuses what JSON does not have", function()
+    assert.are.equal('"a\\u00ff\\u00c3b"', json.encode("a\255\195b"))
+    assert.are.equal('"\\u00ed\\u00a0\\u0080"', json.encode("\237\160\128")) -- half of a surrogate pair
+    for _, bad in ipairs { 0 / 0, math.huge, print, { [true] = 1 } } do
+      assert.is_false((pcall(json.encode, bad)))
+    end
+    assert.are.equal('{"1":"a","3":"b"}', json.encode { [1] = "a", [3] = "b" })
+  end)
+end)
+
+describe("merge counter", function()
+  local counter = assert(loadfile("lua/merge/counter.lua"))().merge
+
+  local function merge(case)
+    return counter({}, {
+      base = { value = case[1] or nil },
+      theirs = { value = case[2] or nil },
+      mine = case[3],
+    })
+  end
+
+  it("adds both changes exactly", function()
+    for _, case in ipairs(vectors.counter) do
+      assert.are.equal(case[4], merge(case))
+    end
+  end)
+
+  it("refuses what is no number, and sums that cannot be exact", function()
+    for _, case in ipairs(vectors.counter_refused) do
+      assert.is_false((pcall(merge, case)))
+    end
+  end)
+end)
