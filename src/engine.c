@@ -75,13 +75,15 @@ struct setup {
     uint64_t seed;
 };
 
-/* Runs protected. Leaves vlock.core, redis and vlock.lab_core in package.preload's place: package.loaded. */
+/* Runs protected. Leaves vlock.core, vlock.lab_core, redis and cjson in package.loaded. */
 static int l_set_up(lua_State *L)
 {
     struct setup *setup = lua_touserdata(L, 1);
     luaL_openlibs(L);
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
     vlock_lib_vlock_open(L, setup->seed);
+    lua_pushliteral(L, VLOCK_VERSION);
+    lua_setfield(L, -2, "version");
     lua_setfield(L, -2, "vlock.core");
     vlock_lib_lab_open(L);
     lua_setfield(L, -2, "vlock.lab_core");

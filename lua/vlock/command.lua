@@ -71,18 +71,17 @@ local function load_program(options, rest)
   return { text = text, name = "@" .. file, shown = file, folder = file:match("^(.*)/[^/]*$") or ".", words = rest, zero = file }
 end
 
+-- A line for -e may be an expression. What was compiled is kept: the lab runs it once more for every worker.
 local function compile(program, options)
   local text = program.text:gsub("^#[^\n]*", "")
-  local chunk, reason
-  if options.eval then
-    chunk = load("return " .. text, program.name, "t")
+  if options.eval and load("return " .. text, program.name, "t") then
+    text = "return " .. text
   end
-  if not chunk then
-    chunk, reason = load(text, program.name, "t")
-  end
+  local chunk, reason = load(text, program.name, "t")
   if not chunk then
     error({ exit = EXIT.script, message = reason }, 0)
   end
+  program.text = text
   return chunk
 end
 
@@ -163,7 +162,31 @@ local function scenario_of(options, own)
   }
 end
 
+-- The lab's server: that of --url, or a private one; never that of the environment, which may be one in production.
+local function server_of(options)
+  if options.url then
+    return options.url, redis.connect -- without a URL it is --url's, with its password
+  end
+  local url, reason = redis.private_server()
+  if not url then
+    error({ exit = EXIT.unreachable, message = reason }, 0)
+  end
+  return url, function()
+    return redis.connect(url)
+  end
+end
+
+-- Calls f; what it raises is for people: the message alone says where and what, without a traceback.
+local function refuse_with(exit, f, ...)
+  local ok, result = pcall(f, ...)
+  if not ok then
+    error({ exit = exit, message = tostring(result) }, 0)
+  end
+  return result
+end
+
 local function run_policy(program, options, spec)
+  local key_choice = require "vlock.key_choice"
   local lab = require "vlock.lab"
   local policy = require "vlock.policy"
   local report = require "vlock.report"
@@ -171,36 +194,27 @@ local function run_policy(program, options, spec)
   local store = require "vlock.store"
 
   local context = search.context(program.folder)
-  context.overrides = policy.parse_overrides(options.param)
+  local scenario = scenario_of(options, spec.scenario)
+  refuse_with(EXIT.usage, key_choice.new, scenario.dist, scenario.keys)
+  context.overrides = refuse_with(EXIT.usage, policy.parse_overrides, options.param)
   local path = program.name:sub(2)
-  local is_first = true
-  local function new_policy()
-    local own = spec
-    if not is_first then
-      own = policy.from_text(program.text, path, options.eval)
-    end
-    is_first = false
+  local function new_policy(own)
+    own = own or policy.from_text(program.text, path)
     own.name = own.name or policy.name_of(path, own)
     return policy.new(own, context)
   end
-  new_policy() -- what is broken is refused before anything runs
-  is_first = false
+  refuse_with(EXIT.script, new_policy, spec) -- what is broken is refused before anything runs
 
-  local url = options.url
-  if not url then
-    local reason
-    url, reason = redis.private_server()
-    if not url then
-      error({ exit = EXIT.unreachable, message = reason }, 0)
-    end
-  end
+  local url, connect = server_of(options)
   local on_terminal = core.is_terminal(2) and not options.json
   local result, first_error, give_up_reason = lab.run {
-    url = options.url, -- nil: the engine's own, which is the private one or that of --url
-    shown_url = url,
-    scenario = scenario_of(options, spec.scenario),
+    url = url,
+    connect = connect,
+    scenario = scenario,
     seed = core.seed,
-    new_policy = new_policy,
+    new_policy = function()
+      return new_policy()
+    end,
     new_store = function()
       return store.new("plain", context)
     end,

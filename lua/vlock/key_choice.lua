@@ -65,7 +65,7 @@ function key_choice.new(dist, keys)
     end
     return zipf(keys, exponent)
   end
-  local near = core.nearest(dist, names)
+  local near = core.nearest(name or dist, names)
   error(("unknown --dist '%s'%s; there are: own, uniform, zipf:S"):format(dist,
     near and (", did you mean '%s'?"):format(near) or ""), 0)
 end

@@ -5,6 +5,7 @@ local cells = require "vlock.cell"
 local clients = require "vlock.client"
 local core = require "vlock.core"
 local lab_core = require "vlock.lab_core"
+local json = require "vlock.json"
 local key_choice = require "vlock.key_choice"
 
 local now = core.now
@@ -154,10 +155,10 @@ end
 
 -- ---- one run
 
-local function connect_all(run, url, count)
+local function connect_all(run, connect, count)
   run.connections = {}
   for i = 1, count do
-    run.connections[i] = redis.connect(url)
+    run.connections[i] = connect()
   end
   for _, connection in ipairs(run.connections) do
     connection:call("PING") -- the time it takes to connect is not the policy's
@@ -255,9 +256,10 @@ local function result_of(run, workers, seconds, found)
     policy = workers[1].policy.describe(),
     store = run.store_name,
     server = run.server,
+    sim = json.null,
     seed = run.seed,
     scenario = shown_scenario(run.scenario, #run.connections),
-    interrupted = run.stopping or false,
+    interrupted = run.stopping ~= nil,
     commits = run.commits,
     attempts = attempts,
     calls = run.calls,
@@ -299,7 +301,8 @@ end
 --- Runs one scenario; returns its result (the fields of the JSON in DESIGN's order: README lists them), and the first error and the
 -- first reason to give up, in words, where there were any.
 --
--- setup: url (nil: the scripts' server), shown_url (for the report); scenario (workers, keys, dist, commits or per_worker or duration, think, connections, update); seed;
+-- setup: connect() makes a connection; url, for the report; scenario (workers, keys, dist, commits or per_worker or duration, think,
+-- connections, update); seed;
 -- new_policy() an instance of the policy for one worker; new_store() the same for the store; store_name; progress(run): called once,
 -- to watch the run's fields.
 function lab.run(setup)
@@ -324,9 +327,9 @@ function lab.run(setup)
   core.on_interrupt(function(reason)
     run.stopping = reason
   end)
-  local control <close> = redis.connect(setup.url)
+  local control <close> = setup.connect()
   redis.use(control)
-  run.server = describe_server(setup.shown_url)
+  run.server = describe_server(setup.url)
   run.plain_store = setup.new_store()
   run.keys = make_keys(scenario)
   run.chains = {}
@@ -335,7 +338,7 @@ function lab.run(setup)
     key.first = read_identity(run.plain_store, key.cell)
   end
   run.choose = key_choice.new(scenario.dist, scenario.keys)
-  connect_all(run, setup.url, scenario.connections or math.min(scenario.workers, 64))
+  connect_all(run, setup.connect, scenario.connections or math.min(scenario.workers, 64))
 
   local before = commands_sent(run)
   local progress <close> = setup.progress and setup.progress(run) or nil

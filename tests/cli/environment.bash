@@ -1,0 +1,70 @@
+# What every bats file of the command needs: vlockrun, a scratch folder, servers that are gone when the test is.
+
+setup() {
+    TOP=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+    vlockrun=$TOP/vlockrun
+    scratch=$(mktemp -d)
+    servers=()
+    unset VLOCK_REDIS_URL VLOCK_PATH REDISCLI_AUTH NO_COLOR
+    cd "$scratch"
+}
+
+teardown() {
+    local pid
+    for pid in "${servers[@]}"; do
+        kill -CONT "$pid" 2>/dev/null || true
+        kill -KILL "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+    done
+    cd /
+    rm -rf "$scratch"
+}
+
+bats_require_minimum_version 1.5.0
+
+# redis-cli on the server started last.
+cli() {
+    redis-cli -s "$socket" "$@"
+}
+
+# start_server NAME [OPTION …]: a server on the socket $scratch/NAME.sock, as background job; its process is in $server.
+start_server() {
+    local name=$1
+    shift
+    "${VLOCK_SERVER:-redis-server}" --port 0 --unixsocket "$scratch/$name.sock" --save '' --appendonly no --dir "$scratch" \
+        --daemonize no "$@" >"$scratch/$name.log" 2>&1 3>&- &
+    server=$!
+    servers+=("$server")
+    url=unix://$scratch/$name.sock
+    socket=$scratch/$name.sock
+    local i
+    for i in $(seq 200); do
+        redis-cli -s "$socket" PING 2>/dev/null | grep -qE 'PONG|NOAUTH' && return 0
+        sleep 0.02
+    done
+    cat "$scratch/$name.log"
+    return 1
+}
+
+# is_gone PID: within two seconds the process has ended (a zombie has).
+is_gone() {
+    local i state
+    for i in $(seq 100); do
+        state=$(sed 's/.*) //; s/ .*//' "/proc/$1/stat" 2>/dev/null || true)
+        case $state in '' | Z) return 0 ;; esac
+        sleep 0.02
+    done
+    return 1
+}
+
+# The private server of a vlockrun that runs: its process and its folder, found through the guardian, vlockrun's child.
+find_private_server() {
+    local i guardian
+    for i in $(seq 200); do
+        guardian=$(pgrep -P "$1" | head -n 1)
+        private_pid=$(pgrep -P "${guardian:-0}" | head -n 1)
+        [ -n "$private_pid" ] && private_folder=$(readlink "/proc/$private_pid/cwd") && [ -S "$private_folder/socket" ] && return 0
+        sleep 0.02
+    done
+    return 1
+}

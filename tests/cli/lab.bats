@@ -1,0 +1,207 @@
+#!/usr/bin/env bats
+# Policies under contention: the report, the JSON, the check of the chain.
+
+load environment
+
+# field NAME: of the JSON in $output.
+field() {
+    python3 -c 'import json,sys; d=json.loads(sys.argv[1])
+for k in sys.argv[2].split("."): d=d[k]
+print(json.dumps(d) if not isinstance(d,str) else d)' "$output" "$1"
+}
+
+lab() {
+    run --separate-stderr "$vlockrun" --json "$@"
+    echo "$stderr" >&2
+}
+
+@test "by default 50 workers make 10,000 commits on one key, each accounted for" {
+    run --separate-stderr "$vlockrun" "$TOP/lua/backoff/full_jitter.lua"
+    [ "$status" -eq 0 ]
+    [[ $output == *"50 workers on 1 key, 50 connections, 10,000 updates"* ]]
+    [[ $output == *"commits      10,000 in "* ]]
+    [[ $output == *"chain        whole: each of the 10,000 commits stands on the one before it"* ]]
+    [[ $output == *"p99.9"*"Jain"* ]]
+    [ "$stderr" = "private empty server; -u redis://localhost for yours" ]
+}
+
+@test "the JSON has every field, with sums that agree" {
+    lab -n 2k --seed 7 "$TOP/lua/backoff/full_jitter.lua"
+    [ "$status" -eq 0 ]
+    python3 - "$output" <<'END'
+import json, sys
+d = json.loads(sys.argv[1])
+for name in "vlockrun policy store server seed scenario interrupted commits attempts calls commands conflicts gave_up unknown errors \
+lost_updates duplicated verified seconds commits_per_second attempts_per_commit latency_ms fairness".split():
+    assert name in d, name
+assert d["sim"] is None
+assert d["policy"]["name"] == "full_jitter" and d["policy"]["params"]["backoff"] == {"base": 0.001, "cap": 0.25}
+assert d["seed"] == 7 and d["commits"] == 2000 and d["verified"] is True and d["interrupted"] is False
+assert d["attempts"] == d["calls"] == d["commits"] + d["conflicts"]
+assert d["commands"] >= d["calls"]
+assert abs(d["commits_per_second"] - d["commits"] / d["seconds"]) < 1
+l = d["latency_ms"]
+assert 0 < l["p50"] <= l["p90"] <= l["p99"] <= l["p999"] <= l["max"]
+assert 0 < d["fairness"]["jain"] <= 1 and d["fairness"]["min"] <= d["fairness"]["max"]
+assert d["scenario"]["workers"] == 50 and d["scenario"]["connections"] == 50 and d["scenario"]["commits"] == 2000
+END
+}
+
+@test "with 50 workers on one key every worker gets its share" {
+    lab -n 20k "$TOP/lua/backoff/full_jitter.lua"
+    jain=$(field fairness.jain)
+    echo "Jain $jain"
+    python3 -c 'import sys; sys.exit(not float(sys.argv[1]) >= 0.8)' "$jain"
+}
+
+@test "every bundled backoff runs, and its chain is whole" {
+    for file in "$TOP"/lua/backoff/*.lua; do
+        lab -n 1k --workers 20 "$file"
+        echo "$file $status"
+        [ "$status" -eq 0 ]
+        [ "$(field verified)" = true ]
+        [ "$(field commits)" = 1000 ]
+        [ "$(field policy.name)" = "$(basename "$file" .lua)" ]
+    done
+    for file in "$TOP"/lua/merge/*.lua "$TOP"/lua/retry/forever.lua; do
+        lab -n 500 --workers 10 "$file"
+        [ "$status" -eq 0 ]
+        [ "$(field verified)" = true ]
+    done
+}
+
+@test "a policy of five lines in an empty folder runs by its path" {
+    cat >mine.lua <<'END'
+return {
+  backoff = function(p, c)
+    return c.random() * c.gap * c.rtt
+  end,
+}
+END
+    lab -n 1k mine.lua
+    [ "$status" -eq 0 ]
+    [ "$(field verified)" = true ]
+}
+
+@test "a policy may come from the command line or standard input" {
+    lab -n 200 -e '{ backoff = "none" }'
+    [ "$(field policy.parts.backoff)" = none ]
+    [ "$(field verified)" = true ]
+    run --separate-stderr "$vlockrun" --json -n 200 - <<<'return { backoff = function() return 0.0001 end }'
+    [ "$status" -eq 0 ]
+    [ "$(field verified)" = true ]
+}
+
+@test "parameters are set by -p, and a wrong one names the known" {
+    lab -n 200 -p cap=20ms -p retry.max=9s "$TOP/lua/backoff/full_jitter.lua"
+    [ "$(field policy.params.backoff.cap)" = 0.02 ]
+    [ "$(field policy.params.retry.max)" = 9 ]
+    lab -n 200 -p backoff.cpa=20ms "$TOP/lua/backoff/full_jitter.lua"
+    [ "$status" -eq 1 ]
+    [[ $stderr == *"unknown parameter 'cpa', did you mean 'cap'?; there are: base, cap"* ]]
+}
+
+@test "workers, keys, dist, per-worker, connections, duration, think and seed do what they say" {
+    lab --workers 4 --keys 2 --dist own --per-worker 50 --connections 2 "$TOP/lua/backoff/full_jitter.lua"
+    [ "$(field commits)" = 200 ]
+    [ "$(field scenario.connections)" = 2 ]
+    [ "$(field scenario.dist)" = own ]
+    lab --workers 8 --keys 100 --dist zipf:1.1 -n 500 "$TOP/lua/backoff/full_jitter.lua"
+    [ "$(field verified)" = true ]
+    lab --duration 300ms --think 1ms --workers 5 "$TOP/lua/backoff/full_jitter.lua"
+    python3 -c 'import sys; s=float(sys.argv[1]); sys.exit(not 0.29 < s < 2)' "$(field seconds)"
+    lab --dist zpf:1 -n 10 "$TOP/lua/backoff/none.lua"
+    [ "$status" -eq 2 ]
+    [[ $stderr == *"did you mean 'zipf'?"* ]]
+    run "$vlockrun" --commits 5 --per-worker 5 "$TOP/lua/backoff/none.lua"
+    [ "$status" -eq 2 ]
+    run "$vlockrun" --workers 0 "$TOP/lua/backoff/none.lua"
+    [ "$status" -eq 2 ]
+}
+
+@test "an uncontended run costs one command a commit, and one read per worker" {
+    lab --workers 4 --keys 4 --dist own -n 4k "$TOP/lua/backoff/full_jitter.lua"
+    [ "$(field conflicts)" = 0 ]
+    # the first update of each worker reads, and finds out that the server does not know the scripts yet
+    [ "$(field commands)" -le 4016 ]
+}
+
+@test "a script brings its own scenario and update; options win" {
+    cat >mine.lua <<'END'
+return {
+  backoff = "full_jitter",
+  scenario = { workers = 3, commits = 60, update = function(value) return (value or "") .. "x" end },
+}
+END
+    lab mine.lua
+    [ "$(field commits)" = 60 ]
+    [ "$(field scenario.workers)" = 3 ]
+    lab -n 30 mine.lua
+    [ "$(field commits)" = 30 ]
+}
+
+@test "the lab leaves nothing behind on a server of yours" {
+    start_server s
+    cli SET mine yes >/dev/null
+    lab -u "$url" -n 500 --keys 5 "$TOP/lua/backoff/full_jitter.lua"
+    [ "$status" -eq 0 ]
+    [ "$(cli DBSIZE)" = 1 ]
+    [ "$(field server.url)" = "$url" ]
+}
+
+@test "Ctrl-C reports what was measured so far, verified, with 130" {
+    "$vlockrun" --json -n 100M "$TOP/lua/backoff/full_jitter.lua" >out 2>err &
+    pid=$!
+    sleep 1
+    kill -INT $pid
+    status=0
+    wait $pid || status=$?
+    [ "$status" -eq 130 ]
+    output=$(cat out)
+    [ "$(field interrupted)" = true ]
+    [ "$(field verified)" = true ]
+    [ "$(field commits)" -gt 100 ]
+}
+
+@test "a lost update is found: a store that writes without a check ends with 4" {
+    cat >cheat.lua <<'END'
+-- Reads and writes the counter behind the back of the script, once in a while, without counting the version.
+return {
+  backoff = function(p, c)
+    if c.attempt == 2 then
+      redis.call("SET", c.key, "1")
+      redis.call("HSET", "{" .. c.key .. "}:v", "s", "1:pcheat:cheat")
+    end
+    return c.random() / 1000
+  end,
+}
+END
+    lab -n 2k cheat.lua
+    [ "$status" -eq 4 ]
+    [ "$(field verified)" = false ]
+    run --separate-stderr "$vlockrun" -n 2k cheat.lua
+    [ "$status" -eq 4 ]
+    [[ $output == *"BROKEN"* ]]
+}
+
+@test "a broken policy is refused before or while it runs, with its line, and never hangs" {
+    printf 'return {\n  backoff = function() return -1 end,\n}\n' >negative.lua
+    run timeout 20 "$vlockrun" -n 500 negative.lua
+    [ "$status" -eq 1 ]
+    [[ $output == *"negative.lua:2: backoff must return seconds"* ]]
+    printf 'return { bakoff = 1, backoff = "none" }' >typo.lua
+    run "$vlockrun" typo.lua
+    [ "$status" -eq 1 ]
+    [[ $output == *"unknown field 'bakoff', did you mean 'backoff'?"* ]]
+    printf 'return { backoff = "ful_jitter" }' >name.lua
+    run "$vlockrun" name.lua
+    [ "$status" -eq 1 ]
+    [[ $output == *"no backoff 'ful_jitter', did you mean 'full_jitter'?"* ]]
+}
+
+@test "on a terminal a bar moves while it runs, and leaves no trace in a file" {
+    script -qec "$vlockrun -n 20k $TOP/lua/backoff/full_jitter.lua" typescript >/dev/null
+    grep -q 'commits/s  .*% conflicts' typescript
+    run --separate-stderr "$vlockrun" -n 2k "$TOP/lua/backoff/full_jitter.lua"
+    [[ $stderr != *"conflicts"* ]]
+}

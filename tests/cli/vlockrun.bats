@@ -1,0 +1,178 @@
+#!/usr/bin/env bats
+# The command: what people and scripts see of it.
+
+load environment
+
+@test "the article's echo of KEYS and ARGV" {
+    run --separate-stderr "$vlockrun" -e 'return {KEYS[1],KEYS[2],ARGV[1],ARGV[2]}' key1 key2 , first second
+    [ "$status" -eq 0 ]
+    [ "$output" = $'key1\nkey2\nfirst\nsecond' ]
+}
+
+@test "on a terminal results look as redis-cli shows them" {
+    start_server s
+    cli RPUSH list a '"q' >/dev/null
+    for chunk in 'return 5' 'return "a\nb"' 'return {1,{2,"x",{}},"y"}' 'return redis.call("LRANGE","list",0,-1)' \
+        'return false' 'return {ok="fine"}' 'return {err="ERR bad"}' 'return {}' 'return redis.call("PING")' 'return 3.99' 'return {1,nil,2}'; do
+        ours=$(TERM=dumb script -qec "$vlockrun -u $url -e '$chunk'" /dev/null | tr -d '\r')
+        theirs=$(TERM=dumb script -qec "redis-cli -s $scratch/s.sock EVAL '$chunk' 0" /dev/null | tr -d '\r')
+        echo "$chunk: $ours / $theirs"
+        [ "$ours" = "$theirs" ]
+    done
+}
+
+@test "elsewhere results are the bare content, as redis-cli prints it" {
+    start_server s
+    for chunk in 'return 5' 'return "a\nb"' 'return {1,{2,"x",{}},"y"}' 'return false' 'return {ok="fine"}' 'return {}' 'return true'; do
+        [ "$("$vlockrun" -u "$url" -e "$chunk")" = "$(cli EVAL "$chunk" 0)" ]
+    done
+}
+
+@test "a file, standard input and a shebang line are run, with arg, KEYS and ARGV" {
+    printf '#!/usr/bin/env vlockrun\nreturn {arg[0], arg[1], #KEYS, ARGV[1]}\n' >a.lua
+    [ "$("$vlockrun" a.lua k1 k2 , v)" = $'a.lua\nk1\n2\nv' ]
+    [ "$("$vlockrun" - k , v <a.lua)" = $'-\nk\n1\nv' ]
+}
+
+@test "a script finds its own modules beside itself" {
+    mkdir sub
+    echo 'return { value = 7 }' >sub/mine.lua
+    echo 'return require("mine").value' >sub/main.lua
+    [ "$("$vlockrun" sub/main.lua)" = 7 ]
+}
+
+@test "--json prints one document, and print goes to standard error" {
+    run --separate-stderr "$vlockrun" --json -e 'print("people") io.write("more\n") return {1, "a\255", {ok="fine"}, false}'
+    [ "$status" -eq 0 ]
+    [ "$output" = '[1,"a\u00ff","fine",null]' ]
+    [ "$stderr" = $'people\nmore' ]
+}
+
+@test "exit codes: 0 fine, 1 script, 2 usage, 3 unreachable" {
+    run "$vlockrun" -e 'return 1'
+    [ "$status" -eq 0 ]
+    run "$vlockrun" -e 'error("mine")'
+    [ "$status" -eq 1 ]
+    [[ $output == *"(command line):1: mine"*traceback* ]]
+    run "$vlockrun" -e 'x ='
+    [ "$status" -eq 1 ]
+    run "$vlockrun" nosuch.lua
+    [ "$status" -eq 2 ]
+    [[ $output == *"cannot read the script: nosuch.lua: No such file or directory"* ]]
+    run "$vlockrun"
+    [ "$status" -eq 2 ]
+    run "$vlockrun" -u unix:///nowhere/at/all -e 'redis.call("PING")'
+    [ "$status" -eq 3 ]
+    [[ $output == *"cannot connect to unix:///nowhere/at/all: No such file or directory"* ]]
+    run "$vlockrun" -u redis://127.0.0.1:1 -e 'redis.call("PING")'
+    [ "$status" -eq 3 ]
+    [[ $output == *"Connection refused"* ]]
+}
+
+@test "a mistyped option names the nearest; bad values say what they must be" {
+    run "$vlockrun" --worker 5 x.lua
+    [ "$status" -eq 2 ]
+    [[ $output == *"unknown option --worker: did you mean --workers?"* ]]
+    run "$vlockrun" --josn -e 1
+    [[ $output == *"did you mean --json?"* ]]
+    run "$vlockrun" -Z -e 1
+    [ "$status" -eq 2 ]
+    run "$vlockrun" --workers many x.lua
+    [ "$status" -eq 2 ]
+    [[ $output == *'--workers: "many" is not a number like 50, 10k'* ]]
+    run "$vlockrun" --workers 1.5 x.lua
+    [ "$status" -eq 2 ]
+    run "$vlockrun" --timeout soon x.lua
+    [[ $output == *'--timeout: "soon" is not a duration like 250us'* ]]
+    run "$vlockrun" --workers
+    [[ $output == *"--workers needs a value"* ]]
+    run "$vlockrun" --json=yes -e 1
+    [[ $output == *"--json takes no value"* ]]
+}
+
+@test "options end at FILE" {
+    echo 'return arg[1]' >a.lua
+    [ "$("$vlockrun" a.lua --json)" = --json ]
+}
+
+@test "--help shows three examples on standard output; --version names what it runs on" {
+    run --separate-stderr "$vlockrun" --help
+    [ "$status" -eq 0 ]
+    [ -z "$stderr" ]
+    [ "$(sed -n '/^Examples:/,/^$/p' <<<"$output" | grep -c '^  vlockrun')" -eq 3 ]
+    run --separate-stderr "$vlockrun" -V
+    [ "$status" -eq 0 ]
+    [[ $output =~ ^vlockrun\ [0-9.]+\ \(hiredis\ [0-9.]+,\ Lua\ 5\.4\.[0-9]+,\ libevent\ [0-9.]+ ]]
+}
+
+@test "every option of --help is in the README" {
+    "$vlockrun" --help | grep -oE -- '--[a-z][a-z-]+' | sort -u | while read -r option; do
+        grep -q -- "$option" "$TOP/README.md" || { echo "$option"; return 1; }
+    done
+}
+
+@test "scripts use VLOCK_REDIS_URL, the lab never does" {
+    start_server s
+    cli SET here yes >/dev/null
+    [ "$(VLOCK_REDIS_URL=$url "$vlockrun" -e 'return redis.call("GET","here")')" = yes ]
+    [ "$("$vlockrun" -e 'return redis.call("EXISTS","here")' 2>/dev/null)" = 0 ]
+    before=$(cli INFO stats | grep total_commands)
+    run --separate-stderr env VLOCK_REDIS_URL="$url" "$vlockrun" -n 100 "$TOP/lua/backoff/none.lua"
+    [ "$status" -eq 0 ]
+    [[ $stderr == *"private empty server"* ]]
+    after=$(cli INFO stats | grep total_commands)
+    [ "${after//[!0-9]/}" -eq $((${before//[!0-9]/} + 1)) ]
+}
+
+@test "passwords come from the URL, REDISCLI_AUTH or a file, and are never printed" {
+    start_server s --requirepass s3cret
+    path=$scratch/s.sock
+    [ "$("$vlockrun" -u "unix://:s3cret@$path" -e 'return redis.call("PING")')" = PONG ]
+    [ "$(REDISCLI_AUTH=s3cret "$vlockrun" -u "$url" -e 'return redis.call("PING")')" = PONG ]
+    echo s3cret >file
+    [ "$("$vlockrun" --password-file file -u "$url" -e 'return redis.call("PING")')" = PONG ]
+    run "$vlockrun" -u "unix://:wr0ng@$path" -e 'return redis.call("PING")'
+    [ "$status" -eq 3 ]
+    [[ $output == *WRONGPASS* ]]
+    [[ $output != *wr0ng* ]]
+    run "$vlockrun" -u "$url" -e 'return redis.call("PING")'
+    [ "$status" -eq 1 ]
+    [[ $output == *NOAUTH* ]]
+    run "$vlockrun" --json -n 50 -u "unix://:s3cret@$path" "$TOP/lua/backoff/none.lua"
+    [ "$status" -eq 0 ]
+    [[ $output != *s3cret* ]]
+    [[ $output == *'***@'* ]]
+}
+
+@test "an error in a task that nobody joins ends the run with its traceback; a joined one does not" {
+    run timeout 5 "$vlockrun" -e 'vlock.spawn(function() local function deep() error("lost") end deep() end) vlock.sleep(60)'
+    [ "$status" -eq 1 ]
+    [[ $output == *"(command line):1: lost"*traceback*deep* ]]
+    run "$vlockrun" -e 'local t = vlock.spawn(function() error("kept") end) vlock.sleep(0.01) return tostring((pcall(t.join, t)))'
+    [ "$status" -eq 0 ]
+    [ "$output" = false ]
+    run "$vlockrun" -e 'held = vlock.spawn(function() error("never asked for") end)'
+    [ "$status" -eq 1 ]
+    [[ $output == *"never asked for"* ]]
+}
+
+@test "tasks that wait for each other end with a message, not never" {
+    run timeout 5 "$vlockrun" -e 'local a, b
+        a = vlock.spawn(function() vlock.sleep(0.01) b:join() end)
+        b = vlock.spawn(function() vlock.sleep(0.01) a:join() end)'
+    [ "$status" -eq 1 ]
+    [[ $output == *"every task waits for another"* ]]
+}
+
+@test "coroutine.yield outside of a coroutine is an error" {
+    run timeout 5 "$vlockrun" -e 'coroutine.yield(1)'
+    [ "$status" -eq 1 ]
+    [[ $output == *"outside of a coroutine"* ]]
+}
+
+@test "10,000 tasks with a command each in flight" {
+    [ "$("$vlockrun" -e 'local n = 0
+        for i = 1, 10000 do vlock.spawn(function() redis.call("INCR", "n") end) end
+        repeat vlock.sleep(0.001) n = redis.call("GET", "n") until n == "10000"
+        return n' 2>/dev/null)" = 10000 ]
+}
