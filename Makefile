@@ -1,63 +1,90 @@
-# make                        builds ./vlockrun and build/libvlock.{a,so}
+# make                        builds ./vlockrun, build/libvlock.a and build/libvlock.so.0
 # make test bench lint        see scripts/test for what they need
-# make install PREFIX=/usr DESTDIR=/tmp/root
+# make install PREFIX=/usr DESTDIR=/tmp/root; make uninstall takes away the same files
 # WERROR=1                    warnings are errors
 # SANITIZER=address,undefined instruments everything
 # CC=clang                    another compiler
 
 PREFIX ?= /usr/local
 DESTDIR ?=
-CC ?= cc
 ifeq ($(origin CC),default)
-CC = cc
+CC := cc
 endif
 PKG_CONFIG ?= pkg-config
 WERROR ?=
 SANITIZER ?=
-VERSION := $(shell sed -n 's/^\#define VLOCK_VERSION "\(.*\)"/\1/p' src/vlock.h)
+CFLAGS ?= -O2 -g
+VERSION := $(shell sed -n 's/^.define VLOCK_VERSION "\(.*\)"/\1/p' src/vlock.h)
 
-# The name of Lua's pkg-config file differs between systems.
-LUA_PC := $(firstword $(foreach name,lua5.4 lua-5.4 lua54 lua,$(shell $(PKG_CONFIG) --exists $(name) && echo $(name))))
-CJSON_PC := $(firstword $(foreach name,lua5.4-cjson lua-cjson,$(shell $(PKG_CONFIG) --exists $(name) && echo $(name))))
+# ---- what it stands on ----
+
+# The names of these two differ between systems.
+first_package = $(firstword $(foreach name,$(1),$(shell $(PKG_CONFIG) --exists $(name) 2>/dev/null && echo $(name))))
+LUA_PC := $(call first_package,lua5.4 lua-5.4 lua54 lua)
+CJSON_PC := $(call first_package,lua5.4-cjson lua54-cjson lua-cjson)
+
+# need: name for people, what pkg-config found, the package of Debian and Ubuntu
+need = $(if $(strip $(2)),,$(error $(1) is missing. Debian and Ubuntu: apt install $(3). scripts/demo installs all that a build needs))
+ifneq ($(filter-out clean uninstall lint,$(or $(MAKECMDGOALS),all)),)
+$(call need,$(PKG_CONFIG),$(shell command -v $(PKG_CONFIG)),pkg-config)
+$(call need,hiredis,$(call first_package,hiredis),libhiredis-dev)
+$(call need,libevent,$(call first_package,libevent),libevent-dev)
+$(call need,Lua 5.4,$(and $(LUA_PC),$(filter 5.4%,$(shell $(PKG_CONFIG) --modversion $(LUA_PC)))),liblua5.4-dev)
+$(call need,lua-cjson for Lua 5.4,$(CJSON_PC),lua-cjson-dev)
+endif
+ifneq ($(filter test unit-tests,$(MAKECMDGOALS)),)
+$(call need,cmocka,$(call first_package,cmocka),libcmocka-dev)
+endif
 PACKAGES := hiredis libevent $(LUA_PC) $(CJSON_PC)
 
-ifneq ($(filter-out clean uninstall,$(or $(MAKECMDGOALS),all)),)
-ifeq ($(LUA_PC),)
-$(error Lua 5.4 is missing. Debian, Ubuntu: apt install liblua5.4-dev; scripts/demo installs everything)
-endif
-ifeq ($(CJSON_PC),)
-$(error lua-cjson is missing. Debian, Ubuntu: apt install lua-cjson-dev; scripts/demo installs everything)
-endif
-ifneq ($(shell $(PKG_CONFIG) --exists hiredis libevent && echo yes),yes)
-$(error hiredis or libevent is missing. Debian, Ubuntu: apt install libhiredis-dev libevent-dev; scripts/demo installs everything)
-endif
-endif
+# ---- how it is built ----
 
-# Objects of another compiler or with other instruments do not mix: each kind has a folder of its own.
-KIND := $(notdir $(firstword $(CC)))$(if $(SANITIZER),-$(subst $(comma),-,$(SANITIZER)))
+# Objects of another compiler or with other instruments do not mix: each kind has a folder of its own. What else changes the
+# objects stands in the folder's file `flags`, on which they all depend.
 comma := ,
+empty :=
+KIND := $(subst $(empty) ,-,$(notdir $(CC))$(addprefix -,$(subst $(comma),-,$(SANITIZER))))
 BUILD := build/$(KIND)
 
-CFLAGS ?= -O2 -g
-ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -MMD -MP \
+# Where the files of lua/ lie once installed. Only one room knows it, so that `make install PREFIX=…` compiles just that one again.
+SHARE_ROOM := $(BUILD)/src/lib_vlock.o
+
+ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -fPIC -fvisibility=hidden \
   -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
   $(if $(WERROR),-Werror) $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-omit-frame-pointer -fno-sanitize-recover=all) \
-  $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags $(PACKAGES))) -Isrc \
-  -DVLOCK_SHARE_DIR='"$(PREFIX)/share/vlock"' $(CPPFLAGS) $(CFLAGS)
-LIBS := $(shell $(PKG_CONFIG) --libs $(PACKAGES)) -lm
+  $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)) -Isrc $(CPPFLAGS) $(CFLAGS)
 ALL_LDFLAGS := $(if $(SANITIZER),-fsanitize=$(SANITIZER)) $(LDFLAGS)
+LIBS := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null) -lm
+COMPILE = @mkdir -p $(@D)$(newline)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 COMMAND_SOURCES := src/vlockrun.c src/options.c
-LIBRARY_SOURCES := $(filter-out $(COMMAND_SOURCES),$(wildcard src/*.c))
-LUA_FILES := $(shell find lua -name '*.lua')
+LIBRARY_SOURCES := $(filter-out $(COMMAND_SOURCES),$(sort $(wildcard src/*.c)))
+LUA_FILES := $(sort $(shell find lua -name '*.lua'))
+LUA_FOLDERS := $(sort $(shell find lua -type d))
 COMMAND_OBJECTS := $(COMMAND_SOURCES:%.c=$(BUILD)/%.o)
 LIBRARY_OBJECTS := $(LIBRARY_SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/embedded_lua.o
-UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
+UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/unit/test_*.c)))
+PUBLIC_HEADERS := vlock.h vlock_error.h vlock_reply.h
 
-.PHONY: all test bench lint install uninstall clean unit-tests
+.PHONY: all test bench lint install uninstall clean unit-tests FORCE
 .DELETE_ON_ERROR:
+.SECONDARY:
 
 all: vlockrun build/libvlock.a build/libvlock.so.0
+
+# record: writes the text into the file if it says anything else, so that its date is that of the last change.
+record = @mkdir -p $(@D)$(newline)@printf '%s\n' '$(subst ','\'',$(1))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(1))' >$@
+define newline
+
+
+endef
+
+build/kind: FORCE
+	$(call record,$(KIND))
+$(BUILD)/flags: FORCE
+	$(call record,$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBS) $(LIBRARY_SOURCES))
+$(BUILD)/prefix: FORCE
+	$(call record,$(PREFIX))
 
 # The three that people look for stand at the top of build/ and of the checkout; they are made again when the kind changes.
 vlockrun: $(BUILD)/vlockrun build/kind
@@ -66,10 +93,6 @@ build/libvlock.a: $(BUILD)/libvlock.a build/kind
 	cp -f $< $@
 build/libvlock.so.0: $(BUILD)/libvlock.so.0 build/kind
 	cp -f $< $@
-build/kind: FORCE
-	@mkdir -p $(@D)
-	@echo '$(KIND) $(PREFIX)' | cmp -s - $@ || echo '$(KIND) $(PREFIX)' > $@
-FORCE:
 
 $(BUILD)/vlockrun: $(COMMAND_OBJECTS) $(BUILD)/libvlock.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
@@ -79,45 +102,53 @@ $(BUILD)/libvlock.a: $(LIBRARY_OBJECTS)
 $(BUILD)/libvlock.so.0: $(LIBRARY_OBJECTS)
 	$(CC) -shared -Wl,-soname,libvlock.so.0 $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
-$(BUILD)/%.o: %.c build/kind
+$(SHARE_ROOM): ALL_CFLAGS += -DVLOCK_SHARE_DIR='"$(PREFIX)/share/vlock"'
+$(SHARE_ROOM): $(BUILD)/prefix
+$(BUILD)/%.o: %.c $(BUILD)/flags
+	$(COMPILE)
+$(BUILD)/embedded_lua.o: build/embedded_lua.c $(BUILD)/flags
+	$(COMPILE)
+# The folders are there for a file that has gone.
+build/embedded_lua.c: $(LUA_FILES) $(LUA_FOLDERS) scripts/embed
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c -o $@ $<
-$(BUILD)/embedded_lua.o: build/embedded_lua.c build/kind
-	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c -o $@ $<
-build/embedded_lua.c: $(LUA_FILES) scripts/embed
-	@mkdir -p $(@D)
-	scripts/embed lua > $@
+	scripts/embed lua >$@
 
 unit-tests: $(UNIT_TESTS)
-$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libvlock.a
+$(UNIT_TESTS): $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libvlock.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(shell $(PKG_CONFIG) --libs cmocka)
+
+# ---- what is done with it ----
 
 test: all unit-tests
 	tests/run $(UNIT_TESTS)
 
 lint:
-	tests/lint
+	VLOCK_TESTS=tests/house/ tests/run
 
 bench: all
 	tests/bench/run
 
+# Where it goes: nothing else is written, and uninstall takes away just this.
+BIN := $(DESTDIR)$(PREFIX)/bin
+LIB := $(DESTDIR)$(PREFIX)/lib
+INCLUDE := $(DESTDIR)$(PREFIX)/include
+SHARE := $(DESTDIR)$(PREFIX)/share/vlock
+
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
-	install -m 755 vlockrun $(DESTDIR)$(PREFIX)/bin/vlockrun
-	install -m 644 build/libvlock.a $(DESTDIR)$(PREFIX)/lib/libvlock.a
-	install -m 755 build/libvlock.so.0 $(DESTDIR)$(PREFIX)/lib/libvlock.so.0
-	ln -sf libvlock.so.0 $(DESTDIR)$(PREFIX)/lib/libvlock.so
-	install -m 644 src/vlock.h src/vlock_error.h src/vlock_reply.h $(DESTDIR)$(PREFIX)/include
-	scripts/pkgconfig '$(PREFIX)' '$(VERSION)' '$(LUA_PC)' '$(CJSON_PC)' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/vlock.pc
-	set -e; for file in $(LUA_FILES); do \
-	  install -D -m 644 $$file $(DESTDIR)$(PREFIX)/share/vlock/$$file; done
+	install -d $(BIN) $(LIB)/pkgconfig $(INCLUDE) $(addprefix $(SHARE)/,$(LUA_FOLDERS))
+	install -m 755 vlockrun $(BIN)/vlockrun
+	install -m 644 build/libvlock.a $(LIB)/libvlock.a
+	install -m 755 build/libvlock.so.0 $(LIB)/libvlock.so.0
+	ln -sf libvlock.so.0 $(LIB)/libvlock.so
+	install -m 644 $(addprefix src/,$(PUBLIC_HEADERS)) $(INCLUDE)
+	scripts/pkgconfig '$(PREFIX)' '$(VERSION)' $(PACKAGES) >$(LIB)/pkgconfig/vlock.pc
+	chmod 644 $(LIB)/pkgconfig/vlock.pc
+	set -e; for file in $(LUA_FILES); do install -m 644 $$file $(SHARE)/$$file; done
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/vlockrun $(DESTDIR)$(PREFIX)/lib/libvlock.a $(DESTDIR)$(PREFIX)/lib/libvlock.so \
-	  $(DESTDIR)$(PREFIX)/lib/libvlock.so.0 $(DESTDIR)$(PREFIX)/lib/pkgconfig/vlock.pc \
-	  $(addprefix $(DESTDIR)$(PREFIX)/include/,vlock.h vlock_error.h vlock_reply.h)
-	rm -rf $(DESTDIR)$(PREFIX)/share/vlock
+	rm -f $(BIN)/vlockrun $(LIB)/libvlock.a $(LIB)/libvlock.so $(LIB)/libvlock.so.0 $(LIB)/pkgconfig/vlock.pc \
+	  $(addprefix $(INCLUDE)/,$(PUBLIC_HEADERS)) $(addprefix $(SHARE)/,$(LUA_FILES))
+	test ! -d $(SHARE) || find $(SHARE) -depth -type d -empty -exec rmdir {} ';'
 
 clean:
 	rm -rf build vlockrun

@@ -1,0 +1,196 @@
+#!/usr/bin/env bats
+# Connections that are lost: what was surely not sent is sent again, what was in flight is said to be unknown.
+
+load ../cli/environment
+
+restart_server() {
+    kill -KILL "$server"
+    wait "$server" 2>/dev/null || true
+    rm -f "$socket"
+    start_server s
+}
+
+# wait_for FILE: until it is there.
+wait_for() {
+    local i
+    for i in $(seq 200); do [ -e "$1" ] && return 0; sleep 0.02; done
+    return 1
+}
+
+# A script that goes on when the file `go` is there.
+write_script() {
+    cat >script.lua <<END
+local function pause(name)
+  io.open(name, "w"):close()
+  while true do
+    local f = io.open("go")
+    if f then f:close() os.remove("go") return end
+    vlock.sleep(0.01)
+  end
+end
+$1
+END
+}
+
+@test "a server that was restarted while nothing was in flight goes unnoticed, its scripts too" {
+    start_server s
+    write_script 'local echo = redis.script("return ARGV[1]")
+redis.call("SET", "a", "1")
+echo({}, {"x"})
+pause("ready")
+return {redis.call("GET", "a"), echo({}, {"y"}), (vlock.update("n", function(v) return (v or 0) + 1 end))}'
+    "$vlockrun" -u "$url" script.lua >out 2>err 3>&- &
+    pid=$!
+    wait_for ready
+    restart_server
+    sleep 0.1
+    touch go
+    wait "$pid"
+    [ "$(cat out)" = $'\ny\n1' ]
+}
+
+@test "a command in flight when the server dies fails: its outcome is unknown" {
+    start_server s
+    write_script 'redis.call("SET", "a", "1")
+pause("ready")
+local t = vlock.spawn(function() return redis.pcall("INCR", "a") end)
+vlock.sleep(0.1)
+io.open("sent", "w"):close()
+local reply = t:join()
+return {reply.err, reply.outcome}'
+    "$vlockrun" -u "$url" script.lua >out 2>err 3>&- &
+    pid=$!
+    wait_for ready
+    kill -STOP "$server"
+    touch go
+    wait_for sent
+    kill -KILL "$server"
+    wait "$pid"
+    cat out
+    grep -q '^UNKNOWN the connection to .* ended before the reply came .*whether the command ran is unknown' out
+    [ "$(tail -n 1 out)" = unknown ]
+}
+
+@test "a command whose last byte did not reach the socket is sent again" {
+    start_server s
+    write_script 'local large = ("x"):rep(32 * 1024 * 1024)
+redis.call("PING")
+pause("ready")
+local t = vlock.spawn(function() return redis.pcall("SET", "large", large) end)
+vlock.sleep(0.2)
+io.open("sent", "w"):close()
+local reply = t:join()
+return {reply.ok or reply.err, redis.call("STRLEN", "large")}'
+    "$vlockrun" -u "$url" script.lua >out 2>err 3>&- &
+    pid=$!
+    wait_for ready
+    kill -STOP "$server"
+    touch go
+    wait_for sent
+    restart_server
+    wait "$pid"
+    [ "$(cat out)" = $'OK\n33554432' ]
+}
+
+@test "commands that wait while there is no server are sent when it is back" {
+    start_server s
+    write_script 'redis.call("PING")
+pause("ready")
+local tasks = {}
+for i = 1, 100 do tasks[i] = vlock.spawn(function() return redis.call("INCR", "n") end) end
+vlock.sleep(0.3)
+io.open("waiting", "w"):close()
+for _, t in ipairs(tasks) do t:join() end
+return redis.call("GET", "n")'
+    "$vlockrun" -u "$url" script.lua >out 2>err 3>&- &
+    pid=$!
+    wait_for ready
+    kill -KILL "$server"
+    wait "$server" 2>/dev/null || true
+    rm -f "$socket"
+    touch go
+    wait_for waiting
+    start_server s
+    wait "$pid"
+    [ "$(cat out)" = 100 ]
+}
+
+@test "a server that does not answer is a time-out whose outcome is unknown; later commands work" {
+    start_server s
+    # the default is 10 s
+    write_script 'redis.call("SET", "a", "1")
+pause("ready")
+local before = vlock.now()
+local reply = redis.pcall("INCR", "a")
+local took = vlock.now() - before
+io.open("over", "w"):close()
+pause("again")
+return {reply.outcome, reply.err, tostring(took > 9.5 and took < 11), redis.call("GET", "a")}'
+    "$vlockrun" -u "$url" script.lua >out 2>err 3>&- &
+    pid=$!
+    wait_for ready
+    kill -STOP "$server"
+    touch go
+    for i in $(seq 700); do [ -e over ] && break; sleep 0.02; done
+    kill -CONT "$server"
+    touch go
+    wait "$pid"
+    cat out
+    [ "$(head -n 1 out)" = unknown ]
+    grep -q 'no reply from .* in time' out
+    [ "$(sed -n 3p out)" = true ]
+    [ "$(tail -n 1 out)" = 2 ]
+}
+
+@test "an update in flight when the server dies says unknown, with its token" {
+    start_server s
+    write_script 'vlock.update("n", function() return "1" end)
+pause("ready")
+local t = vlock.spawn(function() return vlock.update("n", function(v) return v + 1 end) end)
+vlock.sleep(0.1)
+io.open("sent", "w"):close()
+local value, outcome = t:join()
+return {tostring(value), outcome.outcome, outcome.token, outcome.reason}'
+    "$vlockrun" -u "$url" script.lua >out 2>err 3>&- &
+    pid=$!
+    wait_for ready
+    kill -STOP "$server"
+    touch go
+    wait_for sent
+    kill -KILL "$server"
+    wait "$pid"
+    cat out
+    [ "$(sed -n 1,2p out)" = $'nil\nunknown' ]
+    [[ $(sed -n 3p out) =~ ^[0-9a-f]+\.[0-9a-f]+$ ]]
+}
+
+@test "WATCH does not survive its connection: EXEC is refused, not run unguarded" {
+    start_server s
+    write_script 'local own = redis.connect()
+redis.call("SET", "w", "1")
+own:call("WATCH", "w")
+pause("ready")
+return own:pcall("MULTI").err or "went on"'
+    "$vlockrun" -u "$url" script.lua >out 2>err 3>&- &
+    pid=$!
+    wait_for ready
+    cli CLIENT KILL TYPE normal SKIPME yes >/dev/null
+    sleep 0.1
+    touch go
+    wait "$pid"
+    cat out
+    grep -q 'lost since WATCH or MULTI' out
+}
+
+@test "the lab reports what it measured when its server goes, or says it is gone; it never hangs" {
+    start_server s
+    "$vlockrun" -u "$url" -n 100M "$TOP/lua/backoff/full_jitter.lua" >out 2>err 3>&- &
+    pid=$!
+    sleep 0.7
+    kill -KILL "$server"
+    status=0
+    wait "$pid" || status=$?
+    cat err
+    [ "$status" -eq 3 ]
+    grep -q 'UNREACHABLE' err
+}
