@@ -102,7 +102,7 @@ $(BUILD)/libvlock.a: $(LIBRARY_OBJECTS)
 $(BUILD)/libvlock.so.0: $(LIBRARY_OBJECTS)
 	$(CC) -shared -Wl,-soname,libvlock.so.0 $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
-$(SHARE_ROOM): ALL_CFLAGS += -DVLOCK_SHARE_DIR='"$(PREFIX)/share/vlock"'
+$(SHARE_ROOM): private ALL_CFLAGS += -DVLOCK_SHARE_DIR='"$(PREFIX)/share/vlock"'
 $(SHARE_ROOM): $(BUILD)/prefix
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	$(COMPILE)

@@ -1,0 +1,22 @@
+-- Lua 5.4, the host's, but for what runs elsewhere too.
+std = "lua54"
+max_line_length = 140
+read_globals = { "redis", "vlock", "KEYS", "ARGV", "cjson" }
+-- The parameters of a callback are its signature, used or not.
+unused_args = false
+self = false
+
+-- Inside Redis: Lua 5.1. It has no vlock.
+local server = { std = "lua51", not_globals = { "vlock" } }
+files["lua/cas.lua"] = server
+files["lua/read.lua"] = server
+files["tests/fixtures/naive_cas.lua"] = server
+files["tests/lua/on_lua51.tap"] = server
+-- On both: what 5.1 and 5.4 have in common.
+files["lua/merge"] = { std = "min", not_globals = { "vlock", "redis", "KEYS", "ARGV" } }
+
+-- Puts the scheduler's functions into the library that scripts see.
+files["lua/vlock/boot.lua"] = { globals = { "coroutine" } }
+files["tests/lua/*_spec.lua"] = { std = "+busted" }
+files["tests/lua/json_vectors.lua"] = { max_line_length = false }
+files["tests/lua/under_busted.lua"] = { globals = { "arg" } }

@@ -1,0 +1,132 @@
+/* URLs of servers. */
+#include "check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "url.h"
+
+/* The parts, as "kind host port path user password db", with - for what is not there. */
+static void check(const char *text, enum vlock_url_kind kind, const char *place, int port, const char *user,
+                  const char *password, int db)
+{
+    struct vlock_url url;
+    struct vlock_error error = {.message = ""};
+    if (vlock_url_parse(text, &url, &error) != 0)
+        fail_msg("%s: %s", text, error.message);
+    assert_int_equal(url.kind, kind);
+    assert_string_equal(kind == VLOCK_URL_TCP ? url.host : url.path, place);
+    assert_int_equal(url.port, port);
+    assert_int_equal(url.db, db);
+    assert_string_equal(url.user ? url.user : "-", user);
+    assert_string_equal(url.password ? url.password : "-", password);
+    vlock_url_clear(&url);
+    assert_null(url.password);
+}
+
+static void tcp_urls_are_read_with_defaults(void **state)
+{
+    (void)state;
+    check("redis://", VLOCK_URL_TCP, "localhost", 6379, "-", "-", 0);
+    check("redis://example.org", VLOCK_URL_TCP, "example.org", 6379, "-", "-", 0);
+    check("redis://example.org:7000/3", VLOCK_URL_TCP, "example.org", 7000, "-", "-", 3);
+    check("redis://example.org/?db=4", VLOCK_URL_TCP, "example.org", 6379, "-", "-", 4);
+    check("redis://:7000", VLOCK_URL_TCP, "localhost", 7000, "-", "-", 0);
+    check("redis://[::1]:7000/1", VLOCK_URL_TCP, "::1", 7000, "-", "-", 1);
+    check("redis://[fe80::1]", VLOCK_URL_TCP, "fe80::1", 6379, "-", "-", 0);
+}
+
+static void unix_urls_are_read(void **state)
+{
+    (void)state;
+    check("unix:///run/redis.sock", VLOCK_URL_UNIX, "/run/redis.sock", 0, "-", "-", 0);
+    check("unix:///run/redis.sock?db=2", VLOCK_URL_UNIX, "/run/redis.sock", 0, "-", "-", 2);
+    check("unix://me:secret@/run/a%20b", VLOCK_URL_UNIX, "/run/a b", 0, "me", "secret", 0);
+    check("unix:///run/@odd", VLOCK_URL_UNIX, "/run/@odd", 0, "-", "-", 0);
+}
+
+static void users_and_passwords_are_decoded(void **state)
+{
+    (void)state;
+    check("redis://:pw@h", VLOCK_URL_TCP, "h", 6379, "-", "pw", 0);
+    check("redis://me:p%40ss%3aw%2Frd@h:1", VLOCK_URL_TCP, "h", 1, "me", "p@ss:w/rd", 0);
+    check("redis://me:p@ss@h", VLOCK_URL_TCP, "h", 6379, "me", "p@ss", 0);
+    check("redis://me:@h", VLOCK_URL_TCP, "h", 6379, "me", "", 0);
+}
+
+static void what_is_no_url_is_refused_without_its_password(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"",
+                                      "localhost:6379",
+                                      "http://me:s3cret@h",
+                                      "redis://me:s3cret@h:0",
+                                      "redis://me:s3cret@h:65536",
+                                      "redis://me:s3cret@h:x",
+                                      "redis://me:s3cret@h/x",
+                                      "redis://me:s3cret@h/-1",
+                                      "redis://me:s3cret@h?x=1",
+                                      "redis://s3cret@h",
+                                      "redis://me:s3cret%4@h",
+                                      "redis://me:s3cret%00@h",
+                                      "redis://[::1",
+                                      "redis://[::1]x",
+                                      "unix://",
+                                      "unix://relative",
+                                      "unix://?db=1",
+                                      "rediss://me:s3cret@h",
+                                      "redis+sentinel://me:s3cret@h",
+                                      "redis+cluster://me:s3cret@h"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct vlock_url url;
+        struct vlock_error error;
+        if (vlock_url_parse(bad[i], &url, &error) == 0)
+            fail_msg("%s was taken", bad[i]);
+        assert_int_equal(error.code, VLOCK_ERR_USAGE);
+        assert_null(strstr(error.message, "s3cret"));
+        assert_null(url.host);
+        assert_null(url.password);
+    }
+}
+
+static void printed_urls_hide_the_password(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *shown;
+    } cases[] = {{"redis://me:pw@h:1/2", "redis://me:***@h:1/2"},
+                 {"redis://:pw@[::1]", "redis://:***@[::1]:6379"},
+                 {"redis://h", "redis://h:6379"},
+                 {"unix://me:pw@/s?db=1", "unix://me:***@/s?db=1"},
+                 {"unix:///s", "unix:///s"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct vlock_url url;
+        char shown[100];
+        assert_int_equal(vlock_url_parse(cases[i].text, &url, NULL), 0);
+        vlock_url_print(&url, shown, sizeof shown);
+        assert_string_equal(shown, cases[i].shown);
+        vlock_url_clear(&url);
+    }
+}
+
+static void copies_stand_alone(void **state)
+{
+    (void)state;
+    struct vlock_url url, copy;
+    assert_int_equal(vlock_url_parse("redis://me:pw@h:1/2", &url, NULL), 0);
+    assert_int_equal(vlock_url_copy(&url, &copy), 0);
+    vlock_url_clear(&url);
+    assert_string_equal(copy.host, "h");
+    assert_string_equal(copy.user, "me");
+    assert_string_equal(copy.password, "pw");
+    assert_int_equal(copy.port, 1);
+    assert_int_equal(copy.db, 2);
+    vlock_url_clear(&copy);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(tcp_urls_are_read_with_defaults), cmocka_unit_test(unix_urls_are_read),
+    cmocka_unit_test(users_and_passwords_are_decoded), cmocka_unit_test(what_is_no_url_is_refused_without_its_password),
+    cmocka_unit_test(printed_urls_hide_the_password),  cmocka_unit_test(copies_stand_alone),
+};
+RUN_TESTS(tests)
