@@ -188,7 +188,6 @@ static void leave(struct vlock_task *task)
     while ((joiner = TAILQ_FIRST(&task->joiners))) {
         TAILQ_REMOVE(&task->joiners, joiner, joiner_entry);
         joiner->joined = NULL;
-        task->was_joined = true;
         vlock_task_wake(joiner, 0);
     }
     luaL_unref(s->L, LUA_REGISTRYINDEX, task->anchor);
@@ -203,6 +202,7 @@ static void fail(struct vlock_task *task)
     task->state = TASK_FAILED;
     if (TAILQ_EMPTY(&task->joiners) && task != s->main) {
         TAILQ_INSERT_TAIL(&s->failed, task, entry);
+        task->is_unclaimed = true;
         s->has_new_failure = true;
     }
     leave(task);
@@ -231,6 +231,13 @@ static void resume(struct vlock_scheduler *s, struct vlock_task *task)
         }
         fail(task);
     }
+}
+
+static void claim(struct vlock_task *task)
+{
+    if (task->is_unclaimed)
+        TAILQ_REMOVE(&task->scheduler->failed, task, entry);
+    task->is_unclaimed = false;
 }
 
 /* Ends a task that has not ended by itself, without a word. */
@@ -262,8 +269,8 @@ static int l_task_gc(lua_State *L)
 {
     struct vlock_task *task = lua_touserdata(L, 1);
     struct vlock_scheduler *s = task->scheduler;
-    if (task->state == TASK_FAILED && !task->was_joined && s->is_running && task != s->main) {
-        TAILQ_REMOVE(&s->failed, task, entry);
+    if (task->is_unclaimed) {
+        claim(task);
         if (!s->orphan_trace) {
             s->orphan_trace = task->trace;
             s->orphan_unreachable = task->unreachable;
@@ -304,10 +311,7 @@ static int joined(lua_State *L, int status, lua_KContext context)
     struct vlock_task *task = vlock_task_check(L, 1);
     lua_settop(L, 1);
     if (task->state == TASK_FAILED) {
-        if (!task->was_joined) {
-            TAILQ_REMOVE(&task->scheduler->failed, task, entry);
-            task->was_joined = true;
-        }
+        claim(task);
         vlock_task_results(L, 1);
         return lua_error(L);
     }
@@ -532,7 +536,8 @@ int vlock_scheduler_run(struct vlock_scheduler *s, lua_State *L, struct vlock_er
     s->is_running = false;
     while ((task = TAILQ_FIRST(&s->live)))
         end_task(task);
-    TAILQ_INIT(&s->failed);
+    while ((task = TAILQ_FIRST(&s->failed)))
+        claim(task);
     s->has_new_failure = false;
     free(s->orphan_trace);
     s->orphan_trace = NULL;

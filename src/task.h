@@ -44,7 +44,7 @@ struct vlock_task {
     TAILQ_ENTRY(vlock_task) joiner_entry; /* in joined->joiners */
     TAILQ_ENTRY(vlock_task) entry;        /* among the ready, or the failed */
     TAILQ_ENTRY(vlock_task) live_entry;
-    bool was_joined;
+    bool is_unclaimed; /* it failed, stands among the failed, and nobody has asked for its error */
     char *trace;       /* of its failure, malloc'd */
     bool unreachable;  /* it failed because the server cannot be reached */
 };

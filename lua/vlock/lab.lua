@@ -303,8 +303,8 @@ end
 --
 -- setup: connect() makes a connection; url, for the report; scenario (workers, keys, dist, commits or per_worker or duration, think,
 -- connections, update); seed;
--- new_policy() an instance of the policy for one worker; new_store() the same for the store; store_name; progress(run): called once,
--- to watch the run's fields.
+-- new_policy() an instance of the policy for one worker; new_store() the same for the store; store_name; progress(run), or nil: called once, to
+-- watch the run's fields; returns a function that ends it.
 function lab.run(setup)
   local scenario = setup.scenario
   local run = {
@@ -341,8 +341,11 @@ function lab.run(setup)
   connect_all(run, setup.connect, scenario.connections or math.min(scenario.workers, 64))
 
   local before = commands_sent(run)
-  local progress <close> = setup.progress and setup.progress(run) or nil
+  local stop_progress = setup.progress and setup.progress(run)
   local ok, workers, seconds = pcall(run_workers, run)
+  if stop_progress then
+    stop_progress()
+  end
   run.commands = commands_sent(run) - before
   if not ok then
     pcall(remove_keys, run)

@@ -97,7 +97,7 @@ local function progress_line(run)
     math.floor(math.min(part, 1) * 100), grouped(math.floor(rate)), conflicts)
 end
 
---- Shows a line that moves on standard error until the returned value is closed.
+--- Shows a line that moves on standard error until the returned function is called.
 function report.progress(run)
   local is_over = false
   core.spawn(function()
@@ -108,12 +108,10 @@ function report.progress(run)
       end
     end
   end)
-  return setmetatable({}, {
-    __close = function()
-      is_over = true
-      io.stderr:write("\r\27[K")
-    end,
-  })
+  return function()
+    is_over = true
+    io.stderr:write("\r\27[K")
+  end
 end
 
 return report

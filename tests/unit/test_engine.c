@@ -1,0 +1,231 @@
+/* The public interface, as a C program uses it: on private servers. */
+#include "check.h"
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/time.h>
+
+#include "vlock.h"
+
+static vlock_engine *open_engine(void)
+{
+    struct vlock_error error = {.message = ""};
+    vlock_engine *engine = vlock_open(&(struct vlock_options){.private_server = true, .seed = 5}, &error);
+    if (!engine)
+        fail_msg("%s", error.message);
+    return engine;
+}
+
+/* Writes a reply as text into the 256 bytes at `user`. */
+static void write_reply(void *user, const struct vlock_reply *reply)
+{
+    char *text = user;
+    size_t used = strlen(text), room = 256 - used;
+    switch (reply->type) {
+    case VLOCK_REPLY_NIL:
+        snprintf(text + used, room, "nil");
+        break;
+    case VLOCK_REPLY_INTEGER:
+        snprintf(text + used, room, "%lld", reply->integer);
+        break;
+    case VLOCK_REPLY_STRING:
+        snprintf(text + used, room, "\"%.*s\"", (int)reply->length, reply->string);
+        break;
+    case VLOCK_REPLY_STATUS:
+        snprintf(text + used, room, "+%s", reply->string);
+        break;
+    case VLOCK_REPLY_ERROR:
+        snprintf(text + used, room, "-%s", reply->string);
+        break;
+    case VLOCK_REPLY_ARRAY:
+        snprintf(text + used, room, "[");
+        for (size_t i = 0; i < reply->elements; i++) {
+            if (i)
+                strncat(text, ",", 2);
+            write_reply(text, reply->element[i]);
+        }
+        strncat(text, "]", 2);
+        break;
+    }
+}
+
+static void check_run(vlock_engine *engine, const char *source, const struct vlock_arguments *arguments, const char *expected)
+{
+    char text[256] = "";
+    struct vlock_error error = {.message = ""};
+    if (vlock_run_string(engine, source, strlen(source), "=test", arguments, write_reply, text, &error) != 0)
+        fail_msg("%s: %s", source, error.message);
+    assert_string_equal(text, expected);
+}
+
+static enum vlock_code check_failure(vlock_engine *engine, const char *source, const char *words)
+{
+    struct vlock_error error = {.message = ""};
+    assert_int_equal(vlock_run_string(engine, source, strlen(source), "=test", NULL, NULL, NULL, &error), -1);
+    if (!strstr(error.message, words))
+        fail_msg("\"%s\" is not in \"%s\"", words, error.message);
+    return error.code;
+}
+
+static void results_arrive_converted_as_redis_converts_them(void **state)
+{
+    (void)state;
+    vlock_engine *engine = open_engine();
+    check_run(engine, "return {1, 'a', {2.9, true, false, {ok='fine'}}, {err='ERR no'}, -3.9}", NULL,
+              "[1,\"a\",[2,1,nil,+fine],-ERR no,-3]");
+    check_run(engine, "return {1, nil, 2}", NULL, "[1]");
+    check_run(engine, "return redis.call('SET', 'k', 'v')", NULL, "+OK");
+    check_run(engine, "return redis.call('GET', 'k')", NULL, "\"v\"");
+    check_run(engine, "return {ok='two\\r\\nlines'}", NULL, "+two  lines");
+    check_run(engine, "", NULL, "nil");
+    check_run(engine, "return {double=3.5}", NULL, "\"3.5\"");
+    check_run(engine, "return 2^70", NULL, "9223372036854775807");
+    check_run(engine, "return 0/0", NULL, "0");
+    vlock_close(engine);
+}
+
+static void keys_and_arguments_are_the_scripts(void **state)
+{
+    (void)state;
+    vlock_engine *engine = open_engine();
+    const char *keys[] = {"k1", "k\0" "2"}, *args[] = {"x"};
+    struct vlock_arguments arguments = {.key_count = 2, .keys = keys, .key_sizes = (size_t[]){2, 3}, .arg_count = 1, .args = args};
+    check_run(engine, "return {#KEYS, KEYS[1], #KEYS[2], ARGV[1]}", &arguments, "[2,\"k1\",3,\"x\"]");
+    check_run(engine, "return {#KEYS, #ARGV}", NULL, "[0,0]");
+    vlock_close(engine);
+}
+
+static void errors_are_codes_with_messages_and_leave_the_engine_usable(void **state)
+{
+    (void)state;
+    vlock_engine *engine = open_engine();
+    assert_int_equal(check_failure(engine, "return = 1", "test:1:"), VLOCK_ERR_SCRIPT);
+    assert_int_equal(check_failure(engine, "local x = nil; return x.y", "test:1: attempt to index"), VLOCK_ERR_SCRIPT);
+    assert_int_equal(check_failure(engine, "redis.call('NOSUCH')", "unknown command"), VLOCK_ERR_SCRIPT);
+    assert_int_equal(check_failure(engine, "vlock.spawn(function() error('deep') end)", "deep"), VLOCK_ERR_SCRIPT);
+    assert_int_equal(check_failure(engine, "vlock.spawn(function() vlock.sleep(9) end) vlock.spawn(function() "
+                                           "redis.call('BLMOVE') end) error('first')", "first"), VLOCK_ERR_SCRIPT);
+    struct vlock_error error = {.message = ""};
+    char text[256] = "";
+    static const char endless[] = "local t = {} t[1] = t return t";
+    assert_int_equal(vlock_run_string(engine, endless, strlen(endless), "=test", NULL, write_reply, text, &error), -1);
+    assert_non_null(strstr(error.message, "nested too deeply"));
+    check_run(engine, "return redis.call('PING')", NULL, "+PONG");
+
+    assert_int_equal(vlock_run_file(engine, "/nowhere/at/all.lua", NULL, NULL, NULL, &error), -1);
+    assert_int_equal(error.code, VLOCK_ERR_USAGE);
+    assert_non_null(strstr(error.message, "/nowhere/at/all.lua"));
+    vlock_close(engine);
+}
+
+static void a_server_that_cannot_be_reached_is_told_apart(void **state)
+{
+    (void)state;
+    struct vlock_error error;
+    vlock_engine *engine = vlock_open(&(struct vlock_options){.url = "unix:///nowhere/at/all"}, &error);
+    assert_non_null(engine);
+    assert_int_equal(check_failure(engine, "redis.call('PING')", "cannot connect"), VLOCK_ERR_UNREACHABLE);
+    vlock_close(engine);
+    engine = vlock_open(NULL, &error);
+    assert_non_null(engine);
+    assert_int_equal(check_failure(engine, "redis.call('PING')", "opened without a url"), VLOCK_ERR_UNREACHABLE);
+    check_run(engine, "return 7", NULL, "7");
+    vlock_close(engine);
+    engine = vlock_open(&(struct vlock_options){.url = "nonsense:s3cret"}, &error);
+    assert_non_null(engine);
+    check_failure(engine, "redis.call('PING')", "bad URL");
+    vlock_close(engine);
+}
+
+static void engines_live_side_by_side(void **state)
+{
+    (void)state;
+    vlock_engine *one = open_engine(), *other = open_engine();
+    check_run(one, "shared = 1 return redis.call('SET', 'k', 'one')", NULL, "+OK");
+    check_run(other, "return {redis.call('EXISTS', 'k'), tostring(shared)}", NULL, "[0,\"nil\"]");
+    check_run(one, "return {redis.call('GET', 'k'), shared}", NULL, "[\"one\",1]");
+    vlock_close(one);
+    check_run(other, "return redis.call('PING')", NULL, "+PONG");
+    vlock_close(other);
+}
+
+static vlock_engine *interrupted_engine;
+
+static void on_alarm(int number)
+{
+    (void)number;
+    vlock_interrupt(interrupted_engine, "enough");
+}
+
+static void interrupt_soon(vlock_engine *engine)
+{
+    interrupted_engine = engine;
+    signal(SIGALRM, on_alarm);
+    struct itimerval timer = {.it_value = {.tv_usec = 50000}};
+    setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+static void an_interrupt_ends_what_sleeps_and_what_runs(void **state)
+{
+    (void)state;
+    static const char *const sources[] = {
+        "vlock.sleep(100)", "while true do end", "while true do pcall(function() while true do end end) end",
+        "redis.connect():call('BLPOP', 'q', 0)"};
+    vlock_engine *engine = open_engine();
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
+        uint64_t turns = vlock_turns(engine);
+        interrupt_soon(engine);
+        assert_int_equal(check_failure(engine, sources[i], "enough"), VLOCK_ERR_INTERRUPTED);
+        assert_true(vlock_turns(engine) > turns);
+        check_run(engine, "return redis.call('PING')", NULL, "+PONG");
+    }
+    vlock_close(engine);
+}
+
+static void run_again(void *user, const struct vlock_reply *reply)
+{
+    (void)reply;
+    struct vlock_error error;
+    assert_int_equal(vlock_run_string(user, "return 1", 8, "=inner", NULL, NULL, NULL, &error), 0);
+}
+
+static void a_callback_may_start_the_next_run(void **state)
+{
+    (void)state;
+    struct vlock_error error;
+    vlock_engine *engine = open_engine();
+    assert_int_equal(vlock_run_string(engine, "return 1", 8, "=outer", NULL, run_again, engine, &error), 0);
+    vlock_close(engine);
+}
+
+static void log_lines_reach_the_host(void **state);
+static char logged[256];
+
+static void keep_log(void *user, enum vlock_log_level level, const char *message)
+{
+    snprintf(logged, sizeof logged, "%s %d %s", (char *)user, (int)level, message);
+}
+
+static void log_lines_reach_the_host(void **state)
+{
+    (void)state;
+    struct vlock_error error;
+    vlock_engine *engine = vlock_open(&(struct vlock_options){.log = keep_log, .log_user = "user"}, &error);
+    check_run(engine, "redis.log(redis.LOG_WARNING, 'a', 5, 'b')", NULL, "nil");
+    assert_string_equal(logged, "user 3 a 5 b");
+    vlock_close(engine);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(results_arrive_converted_as_redis_converts_them),
+    cmocka_unit_test(keys_and_arguments_are_the_scripts),
+    cmocka_unit_test(errors_are_codes_with_messages_and_leave_the_engine_usable),
+    cmocka_unit_test(a_server_that_cannot_be_reached_is_told_apart),
+    cmocka_unit_test(engines_live_side_by_side),
+    cmocka_unit_test(an_interrupt_ends_what_sleeps_and_what_runs),
+    cmocka_unit_test(a_callback_may_start_the_next_run),
+    cmocka_unit_test(log_lines_reach_the_host),
+};
+RUN_TESTS(tests)
