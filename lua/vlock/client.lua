@@ -136,6 +136,8 @@ function Client:plan(key, opts)
       codec = codecs.find(opts.codec or "string"),
       deadline = opts.deadline,
       opts = opts,
+      cells = {},
+      cell_count = 0,
     }
     plans[opts] = plan
   elseif type(key) ~= "string" or key == "" then
@@ -151,10 +153,23 @@ function Client:policy(plan)
   return plan.policy
 end
 
+-- The cell of a key under these options; the last ones are kept.
+local function cell_of(plan, key)
+  local cell = plan.cells[key]
+  if not cell then
+    if plan.cell_count >= CACHE_LIMIT then
+      plan.cells, plan.cell_count = {}, 0
+    end
+    cell = cells.new(key, plan.opts)
+    plan.cells[key], plan.cell_count = cell, plan.cell_count + 1
+  end
+  return cell
+end
+
 --- client:get(key, opts) -> value (nil: absent), version (0: never written), stamp. One atomic read.
 function Client:get(key, opts)
   local plan = self:plan(key, opts)
-  local base = update.read(self, plan, cells.new(key, plan.opts))
+  local base = update.read(self, plan, cell_of(plan, key))
   return plan.codec.decode(base.value), base.version, base.stamp
 end
 
@@ -164,7 +179,7 @@ end
 -- unless given.
 function Client:compare_and_set(key, value, expected, opts)
   local plan = self:plan(key, opts)
-  local cell = cells.new(key, plan.opts)
+  local cell = cells.new(key, plan.opts) -- one of its own: its lifetime is another one
   cell.expire = cell.expire or ARTICLE_LIFETIME
   local base
   if math.type(expected) == "integer" and expected >= 0 then
@@ -197,7 +212,7 @@ function Client:update(key, fn, opts)
     error(("update: the second argument is the update function, not %s"):format(type(fn)), 2)
   end
   local plan = self:plan(key, opts)
-  return update.run(self, plan, cells.new(key, plan.opts), fn)
+  return update.run(self, plan, cell_of(plan, key), fn)
 end
 
 --- client:delete(key, opts) -> nil, version; or nil and an outcome. The version record stays and moves on.
