@@ -1,22 +1,9 @@
 -- How a value of the script becomes the bytes in Redis, and back.
 
 local core = require "vlock.core"
+local number = require "vlock.number"
 
 local codec = {}
-
--- Numbers as text that reads back as the same number.
-local function number_text(number)
-  if math.type(number) == "integer" then
-    return ("%d"):format(number)
-  end
-  for digits = 15, 17 do
-    local text = ("%." .. digits .. "g"):format(number)
-    if tonumber(text) == number then
-      return text
-    end
-  end
-  return ("%.17g"):format(number)
-end
 
 -- Lua sees text; numbers may be given.
 codec.string = {
@@ -26,7 +13,7 @@ codec.string = {
   end,
   encode = function(value)
     if type(value) == "number" then
-      return number_text(value)
+      return math.type(value) == "integer" and ("%d"):format(value) or number.text(value)
     end
     return nil, ("a value must be a text or a number, not a %s; codec = \"json\" takes tables"):format(type(value))
   end,

@@ -251,7 +251,8 @@ local function encode_number(number)
   return string.format("%.17g", number)
 end
 
-local function is_array(value)
+--- Whether a table would be written as an array: it is marked as one, or is a list that is not empty.
+function json.is_array(value)
   if getmetatable(value) == array_type then
     return true
   end
@@ -307,7 +308,7 @@ function encode(value, depth)
   elseif depth > DEPTH then
     error("a table nested deeper than " .. DEPTH .. " cannot be written as JSON", 0)
   end
-  if is_array(value) then
+  if json.is_array(value) then
     return encode_array(value, depth + 1)
   end
   return encode_object(value, depth + 1)

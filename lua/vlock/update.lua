@@ -125,9 +125,10 @@ local function wait(plan, policy, c, started)
   return true, seconds
 end
 
--- What to write over theirs: the merge's result, or what the update function makes of it.
+-- What to write over theirs: the merge's result, or what the update function makes of it. A deletion is not merged: whether it still
+-- holds is the update function's to say.
 local function resolve(plan, policy, c, fn, theirs)
-  local merged = policy.merge(c)
+  local merged = c.mine ~= nil and policy.merge(c) or nil
   if merged ~= nil then
     if merged == DELETE then
       return "write", nil, nil

@@ -35,26 +35,32 @@ describe("json", function()
   end)
 end)
 
-describe("merge counter", function()
-  local counter = assert(loadfile("lua/merge/counter.lua"))().merge
+describe("the bundled merges", function()
+  local merges = require "merge_runner"
 
-  local function merge(case)
-    return counter({}, {
-      base = { value = case[1] or nil },
-      theirs = { value = case[2] or nil },
-      mine = case[3],
-    })
+  for name, cases in pairs(merges.by_name()) do
+    it(name .. " give what every vector says", function()
+      for _, case in ipairs(cases) do
+        local ok, detail = merges.check(case)
+        assert.is_true(ok, detail)
+      end
+    end)
   end
 
-  it("adds both changes exactly", function()
-    for _, case in ipairs(vectors.counter) do
-      assert.are.equal(case[4], merge(case))
+  it("merge_patch passes the examples of RFC 7396", function()
+    for _, example in ipairs(vectors.merge_patch_examples) do
+      assert.are.equal(example[3], merges.apply_patch(example[1], example[2]))
     end
   end)
 
-  it("refuses what is no number, and sums that cannot be exact", function()
-    for _, case in ipairs(vectors.counter_refused) do
-      assert.is_false((pcall(merge, case)))
-    end
+  it("take tables, under the json codec, as they take texts", function()
+    local document = { a = 1, b = json.array {} }
+    local merge = merges.load("json3")
+    local merged = merge({ rule = "mine" }, {
+      base = { value = document },
+      theirs = { value = { a = 2, b = json.array {} } },
+      mine = { a = 1, b = json.array { 1 } },
+    })
+    assert.are.equal('{"a":2,"b":[1]}', json.encode(merged))
   end)
 end)

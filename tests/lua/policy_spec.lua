@@ -52,6 +52,7 @@ describe("the bundled backoffs", function()
   local expected = {
     { "none", {}, { 0, 0, 0, 0 } },
     { "fixed", { pause = "3ms" }, { 0.003, 0.003, 0.003, 0.003 } },
+    { "linear", { base = "1ms", cap = "15ms" }, { 0.001, 0.002, 0.003, 0.015 } },
     { "exponential", { base = "1ms", cap = "250ms" }, { 0.002, 0.004, 0.008, 0.25 } },
     { "full_jitter", { base = "1ms", cap = "250ms" }, { 0.001, 0.002, 0.004, 0.125 } },
     { "equal_jitter", { base = "1ms", cap = "250ms" }, { 0.0015, 0.003, 0.006, 0.1875 } },
@@ -110,6 +111,26 @@ describe("the bundled retries", function()
     assert.is_false((one.retry(c)))
     c.elapsed = 1e9
     assert.is_true(instance({ retry = "forever" }).retry(c))
+  end)
+
+  it("budget lets through what its bucket holds, and what comes back with time", function()
+    local one, c, now = instance { retry = { "budget", rate = 10, burst = 3 } }, conflict(1), 0
+    c.now = function()
+      return now
+    end
+    local allowed = 0
+    for _ = 1, 10 do
+      allowed = allowed + (one.retry(c) and 1 or 0)
+    end
+    assert.are.equal(3, allowed)
+    now = 0.25
+    assert.are.same({ true, true, false }, { one.retry(c), (one.retry(c)), (one.retry(c)) })
+    now = 100
+    allowed = 0
+    for _ = 1, 10 do
+      allowed = allowed + (one.retry(c) and 1 or 0)
+    end
+    assert.are.equal(3, allowed)
   end)
 
   it("are joined by all and any", function()
@@ -206,7 +227,7 @@ describe("where files are found", function()
     assert.are.equal(0.022, instance({ backoff = "fixed" }, {}, context).backoff(conflict(1)))
     assert.are.equal(0.001, instance({ backoff = "fixed" }).backoff(conflict(1)))
     local names = search.names(context, "backoff")
-    assert.are.equal("decorrelated equal_jitter exponential fixed full_jitter mine none", table.concat(names, " "))
+    assert.are.equal("decorrelated equal_jitter exponential fixed full_jitter linear mine none", table.concat(names, " "))
     remove(folder)
   end)
 

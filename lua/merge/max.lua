@@ -1,0 +1,15 @@
+-- merge "max": the larger of theirs and mine, both numbers; an absent one loses. Runs on Lua 5.1 and 5.4.
+
+local number = require "vlock.number"
+
+return {
+  doc = "Write the larger of theirs and mine.",
+  merge = function(_, c)
+    local theirs = number.read(c.theirs.value, "merge 'max': theirs", nil)
+    local mine = number.read(c.mine, "merge 'max': mine", nil)
+    if theirs and (not mine or theirs > mine) then
+      return c.theirs.value
+    end
+    return c.mine
+  end,
+}

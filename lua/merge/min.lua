@@ -1,0 +1,15 @@
+-- merge "min": the smaller of theirs and mine, both numbers; an absent one loses. Runs on Lua 5.1 and 5.4.
+
+local number = require "vlock.number"
+
+return {
+  doc = "Write the smaller of theirs and mine.",
+  merge = function(_, c)
+    local theirs = number.read(c.theirs.value, "merge 'min': theirs", nil)
+    local mine = number.read(c.mine, "merge 'min': mine", nil)
+    if theirs and (not mine or theirs < mine) then
+      return c.theirs.value
+    end
+    return c.mine
+  end,
+}
