@@ -16,6 +16,7 @@
 #include "url.h"
 
 #define CONNECTION_TYPE "vlock.connection"
+#define URL_TYPE "vlock.url"
 #define NOT_FROM_SCRIPTS "ERR This Redis command is not allowed from script"
 
 /* A userdata: one link, and what its commands have made of it. */
@@ -77,7 +78,7 @@ static int l_traffic(lua_State *L)
 }
 
 /* Pushes a new connection. The userdata comes first, empty, so that it is safe at every instant. */
-static struct connection *push_connection(lua_State *L, const char *text, const char *password, bool is_shared)
+static struct connection *push_connection_to(lua_State *L, const struct vlock_url *url, bool is_shared)
 {
     struct library *library = library_of(L);
     struct connection *connection = lua_newuserdatauv(L, sizeof *connection, 0);
@@ -86,20 +87,36 @@ static struct connection *push_connection(lua_State *L, const char *text, const 
     connection->is_shared = is_shared;
 
     struct vlock_error error;
-    struct vlock_url url;
-    if (vlock_url_parse(text, &url, &error) != 0)
-        luaL_error(L, "%s", error.message);
-    if (password && !url.password)
-        url.password = strdup(password);
     struct vlock_link_options options = {
         .connect_timeout_ns = library->host->connect_timeout_ns,
         .reconnects = true,
     };
-    connection->link = vlock_link_new(vlock_scheduler_links(vlock_scheduler_of(L)), &url, &options, &error);
-    vlock_url_clear(&url);
+    connection->link = vlock_link_new(vlock_scheduler_links(vlock_scheduler_of(L)), url, &options, &error);
     if (!connection->link)
         luaL_error(L, "%s", error.message);
     return connection;
+}
+
+/* The same from the text of a URL; `password` is used where it holds none, and may be NULL. */
+static void push_connection(lua_State *L, const char *text, const char *password, bool is_shared)
+{
+    struct vlock_error error;
+    struct vlock_url *url = lua_newuserdatauv(L, sizeof *url, 0); /* it is cleared when it is forgotten, errors or not */
+    memset(url, 0, sizeof *url);
+    luaL_setmetatable(L, URL_TYPE);
+    if (vlock_url_parse(text, url, &error) != 0)
+        luaL_error(L, "%s", error.message);
+    if (password && !url->password)
+        url->password = strdup(password);
+    push_connection_to(L, url, is_shared);
+    vlock_url_clear(url);
+    lua_remove(L, -2);
+}
+
+static int l_url_gc(lua_State *L)
+{
+    vlock_url_clear(luaL_checkudata(L, 1, URL_TYPE));
+    return 0;
 }
 
 static void push_unreachable(lua_State *L, const char *message)
@@ -122,14 +139,19 @@ static void push_server_connection(lua_State *L, bool is_shared)
     push_connection(L, url, host->server_password(host->engine), is_shared);
 }
 
-/* redis.connect([url]): a connection of one's own, to the scripts' server where no url is given; closed with :close() or when it is
- * forgotten. It connects at the first command. */
+/* redis.connect([url]): a connection of one's own; where no url is given, to the server that this task's commands go to. Closed with
+ * :close() or when it is forgotten. It connects at the first command. */
 static int l_connect(lua_State *L)
 {
-    if (lua_isnoneornil(L, 1))
+    if (!lua_isnoneornil(L, 1)) {
+        push_connection(L, luaL_checkstring(L, 1), NULL, false);
+        return 1;
+    }
+    vlock_task_push_local(L);
+    if (lua_isnil(L, -1))
         push_server_connection(L, false);
     else
-        push_connection(L, luaL_checkstring(L, 1), NULL, false);
+        push_connection_to(L, vlock_link_url(check_connection(L, -1)->link), false);
     return 1;
 }
 
@@ -495,6 +517,13 @@ static int l_log(lua_State *L)
     return 0;
 }
 
+/* commands_sent(): by all connections of this engine, since it was opened. */
+static int l_commands_sent(lua_State *L)
+{
+    lua_pushinteger(L, vlock_scheduler_links(vlock_scheduler_of(L))->commands);
+    return 1;
+}
+
 /* private_server(): the URL of the engine's private server, which is started if need be; or nil and a message. */
 static int l_private_server(lua_State *L)
 {
@@ -527,7 +556,10 @@ static void register_connection_type(lua_State *L)
     luaL_setfuncs(L, events, 0);
     luaL_newlib(L, methods);
     lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);
+    luaL_newmetatable(L, URL_TYPE);
+    lua_pushcfunction(L, l_url_gc);
+    lua_setfield(L, -2, "__gc");
+    lua_pop(L, 2);
 }
 
 static void create_library(lua_State *L, const struct vlock_redis_host *host)
@@ -553,6 +585,7 @@ int vlock_lib_redis_open(lua_State *L, const struct vlock_redis_host *host)
         {"status_reply", l_status_reply},
         {"sha1hex", l_sha1hex},
         {"log", l_log},
+        {"commands_sent", l_commands_sent},
         {"private_server", l_private_server},
         {NULL, NULL},
     };

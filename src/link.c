@@ -471,6 +471,7 @@ struct vlock_request *vlock_link_send(struct vlock_link *link, const char *bytes
             return NULL;
         }
         link->traffic.commands++;
+        link->pool->commands++;
         link->queued_bytes += length;
         request->end_offset = link->queued_bytes;
         TAILQ_INSERT_TAIL(&link->inflight, request, entry);
@@ -608,6 +609,11 @@ unsigned vlock_link_generation(const struct vlock_link *link)
 const char *vlock_link_name(const struct vlock_link *link)
 {
     return link->name;
+}
+
+const struct vlock_url *vlock_link_url(const struct vlock_link *link)
+{
+    return &link->url;
 }
 
 struct vlock_link_traffic vlock_link_traffic(const struct vlock_link *link)

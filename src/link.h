@@ -40,6 +40,7 @@ typedef void vlock_link_callback(void *user, enum vlock_link_outcome outcome, co
 /* The links of one loop. Owned by the caller, who zeroes it and sets `base`; it must outlive its links. */
 struct vlock_link_pool {
     struct event_base *base;
+    int64_t commands;         /* handed to connections, by all links together */
     struct vlock_link *dirty; /* links with something to write, to announce or to free at the next flush */
 };
 
@@ -71,6 +72,9 @@ unsigned vlock_link_generation(const struct vlock_link *link);
 
 /* The URL without its password; valid as long as the link. */
 const char *vlock_link_name(const struct vlock_link *link);
+
+/* Where it connects to; valid as long as the link. Holds the password. */
+const struct vlock_url *vlock_link_url(const struct vlock_link *link);
 
 /* Commands handed to the connection and replies received, since the link was made. */
 struct vlock_link_traffic {

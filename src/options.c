@@ -39,6 +39,7 @@ static const struct option options[] = {
     {"duration", 'd', FORM_DURATION, "TIME", "how long, instead of --commits"},
     {"think", 0, FORM_DURATION, "TIME", "pause between the updates of a worker, default 0"},
     {"connections", 'c', FORM_COUNT, "N", "connections, default one per worker, at most 64"},
+    {"store", 's', FORM_TEXT, "NAME|FILE", "how cells are read and committed: plain (default), watch, or a file of your own"},
     {"param", 'p', FORM_TEXT, "NAME=VALUE", "a parameter of the policy: backoff.base=5ms; the bare name where one part has it"},
     {NULL, 0, FORM_NONE, NULL, "In general"},
     {"json", 0, FORM_NONE, NULL, "one JSON document on standard output; all else goes to standard error"},

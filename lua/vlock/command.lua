@@ -203,7 +203,9 @@ local function run_policy(program, options, spec)
     own.name = own.name or policy.name_of(path, own)
     return policy.new(own, context)
   end
+  local store_name = options.store or "plain"
   refuse_with(EXIT.script, new_policy, spec) -- what is broken is refused before anything runs
+  refuse_with(EXIT.usage, store.new, store_name, context)
 
   local url, connect = server_of(options)
   local on_terminal = core.is_terminal(2) and not options.json
@@ -216,9 +218,9 @@ local function run_policy(program, options, spec)
       return new_policy()
     end,
     new_store = function()
-      return store.new("plain", context)
+      return store.new(store_name, context)
     end,
-    store_name = "plain",
+    store_name = store_name,
     progress = on_terminal and report.progress or nil,
   }
   if options.json then

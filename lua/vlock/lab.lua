@@ -165,14 +165,6 @@ local function connect_all(run, connect, count)
   end
 end
 
-local function commands_sent(run)
-  local total = 0
-  for _, connection in ipairs(run.connections) do
-    total = total + connection:traffic()
-  end
-  return total
-end
-
 local function describe_server(url)
   local info = redis.call("INFO", "server")
   local valkey = info:match("valkey_version:([^\r\n]+)")
@@ -340,13 +332,13 @@ function lab.run(setup)
   run.choose = key_choice.new(scenario.dist, scenario.keys)
   connect_all(run, setup.connect, scenario.connections or math.min(scenario.workers, 64))
 
-  local before = commands_sent(run)
+  local before = redis.commands_sent()
   local stop_progress = setup.progress and setup.progress(run)
   local ok, workers, seconds = pcall(run_workers, run)
   if stop_progress then
     stop_progress()
   end
-  run.commands = commands_sent(run) - before
+  run.commands = redis.commands_sent() - before
   if not ok then
     pcall(remove_keys, run)
     error(workers, 0)

@@ -92,6 +92,32 @@ END
     [ "$(field verified)" = true ]
 }
 
+@test "--store chooses the store: watch, or a file of one's own that cheats and is caught" {
+    lab -n 500 --workers 10 --store watch "$TOP/lua/backoff/full_jitter.lua"
+    [ "$status" -eq 0 ]
+    [ "$(field verified)" = true ]
+    [ "$(field store)" = watch ]
+    [ "$(field commands)" -gt 2000 ]
+    cat >blind.lua <<'END'
+return {
+  read = function(cell)
+    return redis.call("GET", cell.key) or nil, redis.call("GET", cell.version_key) or "0"
+  end,
+  commit = function(cell, base, value)
+    redis.call("SET", cell.key, value)
+    return "committed", tostring(redis.call("INCR", cell.version_key))
+  end,
+  version = tonumber,
+}
+END
+    lab -n 500 --workers 10 --store blind.lua "$TOP/lua/backoff/full_jitter.lua"
+    [ "$status" -eq 4 ]
+    [ "$(field verified)" = false ]
+    lab -n 10 --store wach "$TOP/lua/backoff/none.lua"
+    [ "$status" -eq 2 ]
+    [[ $stderr == *"did you mean 'watch'?"* ]]
+}
+
 @test "parameters are set by -p, and a wrong one names the known" {
     lab -n 200 -p cap=20ms -p retry.max=9s "$TOP/lua/backoff/full_jitter.lua"
     [ "$(field policy.params.backoff.cap)" = 0.02 ]

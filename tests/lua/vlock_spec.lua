@@ -314,6 +314,46 @@ describe("a store's reply", function()
   end)
 end)
 
+describe("store watch", function()
+  local opts = { store = "watch", backoff = { "full_jitter", cap = "5ms" } }
+
+  it("reads, commits, deletes, and sees a version that moved", function()
+    assert.are.same({ 1, 1 }, { vlock.update("w1", function(value)
+      return (tonumber(value) or 0) + 1
+    end, opts) })
+    assert.are.same({ n = 3, "1", 1, "1" }, table.pack(vlock.get("w1", opts)))
+    local calls = 0
+    assert.are.same({ "seenx", 3 }, { vlock.update("w1", function(value)
+      calls = calls + 1
+      if calls == 1 then
+        redis.call("SET", "w1", "seen")
+        redis.call("SET", "{w1}:v", "2")
+      end
+      return value .. "x"
+    end, opts) })
+    assert.are.equal(2, calls)
+    assert.are.same({ n = 2, nil, 4 }, table.pack(vlock.delete("w1", opts)))
+    assert.are.equal(0, redis.call("EXISTS", "w1"))
+  end)
+
+  it("loses nothing between tasks of one client and tasks of others", function()
+    local tasks = {}
+    for i = 1, 10 do
+      tasks[i] = vlock.spawn(function()
+        for _ = 1, 10 do
+          assert(vlock.update("w2", function(value)
+            return (tonumber(value) or 0) + 1
+          end, opts))
+        end
+      end)
+    end
+    for _, task in ipairs(tasks) do
+      task:join()
+    end
+    assert.are.equal("100", redis.call("GET", "w2"))
+  end)
+end)
+
 describe("units", function()
   it("read durations and counts", function()
     assert.are.equal(0.00025, core.duration("250us"))

@@ -1,0 +1,83 @@
+-- Store "watch": the textbook way, to compare with. WATCH and a read, then MULTI, the writes and EXEC, on a connection of the client's own:
+-- WATCH belongs to a connection. The transaction counts the version in the version's key, a plain decimal.
+
+local connection
+local watched -- the cell's key and the stamp read under the WATCH that stands, if one does
+local is_busy = false
+
+-- Several commands make one step: a second task of this client waits for its turn.
+local function in_turn(step, ...)
+  while is_busy do
+    vlock.sleep(0)
+  end
+  is_busy = true
+  connection = connection or redis.connect()
+  local results = table.pack(pcall(step, ...))
+  is_busy = false
+  if not results[1] then
+    watched = nil
+    error(results[2], 0)
+  end
+  return table.unpack(results, 2, results.n)
+end
+
+local function watch_and_read(cell)
+  connection:call("WATCH", cell.key, cell.version_key)
+  local pair = connection:call("MGET", cell.key, cell.version_key)
+  watched = { key = cell.key, stamp = pair[2] or "0" }
+  return pair[1] or nil, watched.stamp
+end
+
+local function queue_writes(cell, value, version)
+  if value == nil then
+    connection:call("DEL", cell.key)
+  elseif cell.ttl then
+    connection:call("SET", cell.key, value, "PX", cell.ttl)
+  else
+    connection:call("SET", cell.key, value, "KEEPTTL")
+  end
+  if (cell.expire or 0) > 0 then
+    connection:call("SET", cell.version_key, version, "EX", cell.expire)
+  else
+    connection:call("SET", cell.version_key, version)
+  end
+end
+
+local function commit(cell, base, value)
+  if not watched or watched.key ~= cell.key or watched.stamp ~= base.stamp then
+    local present, stamp = watch_and_read(cell)
+    if stamp ~= base.stamp then
+      return "conflict", present, stamp
+    end
+  end
+  local version = ("%d"):format(tonumber(base.stamp) + 1)
+  connection:call("MULTI")
+  queue_writes(cell, value, version)
+  local results = connection:call("EXEC")
+  watched = nil -- EXEC ends every WATCH of its connection
+  if not results then
+    return "conflict"
+  end
+  for _, result in ipairs(results) do
+    if type(result) == "table" and result.err then
+      error(result, 0)
+    end
+  end
+  return "committed", version
+end
+
+return {
+  doc = "WATCH, MULTI and EXEC on a connection of its own: the textbook way, to compare with.",
+
+  read = function(cell)
+    return in_turn(watch_and_read, cell)
+  end,
+
+  commit = function(cell, base, value)
+    return in_turn(commit, cell, base, value)
+  end,
+
+  version = function(stamp)
+    return tonumber(stamp)
+  end,
+}
