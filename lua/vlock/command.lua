@@ -209,7 +209,7 @@ local function run_policy(program, options, spec)
 
   local url, connect = server_of(options)
   local on_terminal = core.is_terminal(2) and not options.json
-  local result, first_error, give_up_reason = lab.run {
+  local ok, result, first_error, give_up_reason = pcall(lab.run, {
     url = url,
     connect = connect,
     scenario = scenario,
@@ -222,7 +222,11 @@ local function run_policy(program, options, spec)
     end,
     store_name = store_name,
     progress = on_terminal and report.progress or nil,
-  }
+  })
+  if not ok then
+    local exit = type(result) == "table" and result.outcome == "unreachable" and EXIT.unreachable or EXIT.script
+    error({ exit = exit, message = tostring(result) }, 0)
+  end
   if options.json then
     command.stdout:write(require("vlock.json").encode(result), "\n")
   else
@@ -273,8 +277,11 @@ local function with_traceback(reason)
     return reason
   end
   local outcome = type(reason) == "table" and reason.outcome
+  if outcome == "unreachable" then
+    return { exit = EXIT.unreachable, message = tostring(reason) }
+  end
   return {
-    exit = outcome == "unreachable" and EXIT.unreachable or EXIT.script,
+    exit = EXIT.script,
     message = debug.traceback(tostring(reason), 2):gsub("\n\tvlock/command%.lua:.*", ""), -- from here on it is ours
   }
 end

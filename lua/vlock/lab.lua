@@ -282,10 +282,19 @@ local function run_workers(run)
   run.deadline = run.scenario.duration and started + run.scenario.duration
   for i, worker in ipairs(workers) do
     worker.started = started
-    tasks[i] = core.spawn(work, run, worker)
+    tasks[i] = core.spawn(function()
+      local ok, reason = pcall(work, run, worker)
+      if not ok then
+        run.fatal = run.fatal or reason
+        run.stopping = "failed"
+      end
+    end)
   end
   for _, task in ipairs(tasks) do
     task:join()
+  end
+  if run.fatal then
+    error(run.fatal, 0)
   end
   return workers, now() - started
 end

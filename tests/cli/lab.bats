@@ -63,11 +63,17 @@ END
         [ "$(field commits)" = 1000 ]
         [ "$(field policy.name)" = "$(basename "$file" .lua)" ]
     done
-    for file in "$TOP"/lua/merge/*.lua "$TOP"/lua/retry/forever.lua; do
-        lab -n 500 --workers 10 "$file"
+    for name in merge/recompute merge/counter merge/max merge/min merge/first_wins merge/last_wins merge/json3 retry/forever retry/attempts; do
+        lab -n 500 --workers 10 "$TOP/lua/$name.lua"
+        echo "$name $status"
         [ "$status" -eq 0 ]
         [ "$(field verified)" = true ]
     done
+    # A merge that does not fit the values says so, once.
+    lab -n 500 --workers 10 "$TOP/lua/merge/append.lua"
+    [ "$status" -eq 1 ]
+    [[ $stderr == *"merge 'append': mine does not begin with base"* ]]
+    [ "$(grep -c "merge 'append'" <<<"$stderr")" -eq 1 ]
 }
 
 @test "a policy of five lines in an empty folder runs by its path" {
