@@ -72,7 +72,7 @@ start_sleeper() {
 
 @test "advice where no server program is there" {
     mkdir empty
-    run env PATH="$scratch/empty" "$vlockrun" -e 'redis.call("PING")'
+    run env -u VLOCK_SERVER PATH="$scratch/empty" "$vlockrun" -e 'redis.call("PING")'
     [ "$status" -eq 3 ]
     [[ $output == *"no redis-server or valkey-server in PATH"*"apt install redis-server"*"-u redis://localhost"* ]]
     run env VLOCK_SERVER=nosuch-server "$vlockrun" -e 'redis.call("PING")'
