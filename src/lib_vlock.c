@@ -2,10 +2,12 @@
 #include "lib_vlock.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <lauxlib.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -270,6 +272,13 @@ static int l_files(lua_State *L)
     return 1;
 }
 
+/* make_folder(path): one level; fine where it is there already. */
+static int l_make_folder(lua_State *L)
+{
+    lua_pushboolean(L, mkdir(luaL_checkstring(L, 1), 0777) == 0 || errno == EEXIST);
+    return 1;
+}
+
 /* is_terminal(number): whether this file descriptor (1 output, 2 errors) is a terminal. */
 static int l_is_terminal(lua_State *L)
 {
@@ -299,6 +308,7 @@ int vlock_lib_vlock_open(lua_State *L, uint64_t seed)
         {"source", l_source},
         {"sources", l_sources},
         {"files", l_files},
+        {"make_folder", l_make_folder},
         {"is_terminal", l_is_terminal},
         {NULL, NULL},
     };

@@ -59,6 +59,7 @@ void vlock_command_line_help(FILE *out)
           "\n"
           "  vlockrun [options] FILE.lua [KEY ... , ARG ...]    run a script; a policy is put under contention\n"
           "  vlockrun [options] -e 'CHUNK' [KEY ... , ARG ...]  the same for one line; FILE - is standard input\n"
+          "  vlockrun list | show NAME | new KIND NAME          what is there; print one; begin one of your own\n"
           "\n"
           "Examples:\n"
           "  vlockrun lua/backoff/full_jitter.lua               50 workers on one hot key of a private server\n"

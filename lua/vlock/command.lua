@@ -258,8 +258,28 @@ local function show_result(options, results)
   return EXIT.fine
 end
 
+-- Words that stand where a file would.
+local verbs = {
+  list = function()
+    return require("vlock.catalog").list(require("vlock.search").context("."))
+  end,
+  show = function(rest)
+    if not rest[2] then
+      usage("show what? vlockrun list names what there is")
+    end
+    return refuse_with(EXIT.usage, require("vlock.catalog").show, require("vlock.search").context("."), rest[2])
+  end,
+  new = function(rest)
+    return refuse_with(EXIT.usage, require("vlock.catalog").new, rest[2], rest[3])
+  end,
+}
+
 local function run(words)
   local options, rest = read_words(words)
+  if not options.eval and verbs[rest[1]] then
+    command.stdout:write((verbs[rest[1]](rest):gsub("\n*$", "\n")))
+    return EXIT.fine
+  end
   local program = load_program(options, rest)
   if options.json then
     redirect_prints()

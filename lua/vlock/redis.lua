@@ -73,6 +73,25 @@ function redis.script(name_or_source)
   return setmetatable({ source = source, sha1 = redis.sha1hex(source) }, Script)
 end
 
+--- redis.pipeline(commands, connection): sends several commands in one go and returns their replies in order, an error as {err = …}.
+-- commands: a list of lists, { { "SET", "a", "1" }, { "GET", "a" } }. connection: from redis.connect, else the shared one. It is one round
+-- trip, and not atomic.
+function redis.pipeline(commands, connection)
+  local tasks, replies = {}, {}
+  for i, words in ipairs(commands) do
+    tasks[i] = vlock.spawn(function()
+      if connection then
+        return connection:pcall(table.unpack(words))
+      end
+      return redis.pcall(table.unpack(words))
+    end)
+  end
+  for i, task in ipairs(tasks) do
+    replies[i] = task:join()
+  end
+  return replies
+end
+
 --- Adds a folder in which scripts are found by name, before the others.
 function redis.add_script_folder(folder)
   table.insert(script_folders, 1, folder)

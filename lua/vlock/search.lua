@@ -6,6 +6,8 @@ local core = require "vlock.core"
 
 local search = {}
 
+local is_kind = { retry = true, backoff = true, merge = true, store = true }
+
 local function read_file(path)
   local file, reason = io.open(path, "rb")
   if not file then
@@ -16,7 +18,7 @@ local function read_file(path)
   return text, failure and ("%s: %s"):format(path, failure)
 end
 
-search.read_file = read_file
+search.read_file = read_file -- the whole text; nil and why not
 
 --- The folders to look in, for a script in `script_folder` (nil: none).
 function search.context(script_folder)
@@ -27,6 +29,9 @@ function search.context(script_folder)
     end
   end
   add(script_folder)
+  if script_folder and script_folder:match("[^/]*$"):find("^%a+$") and is_kind[script_folder:match("[^/]*$")] then
+    add(script_folder:match("^(.*)/[^/]*$") or ".") -- a script that lies in a kind's folder: its neighbours are found by name
+  end
   add("lua")
   for folder in (os.getenv("VLOCK_PATH") or ""):gmatch("[^:]+") do
     add(folder)
@@ -58,7 +63,7 @@ end
 function search.names(context, kind)
   local found, names = {}, {}
   local function add(name, path)
-    if not found[name] then
+    if not found[name] and not name:find("_test$") and not name:find("_spec$") then
       found[name] = path
       names[#names + 1] = name
     end

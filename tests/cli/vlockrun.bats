@@ -176,3 +176,45 @@ load environment
         repeat vlock.sleep(0.001) n = redis.call("GET", "n") until n == "10000"
         return n' 2>/dev/null)" = 10000 ]
 }
+
+@test "list names every bundled part and one's own, with what it says of itself" {
+    mkdir backoff
+    echo 'return { doc = "Mine alone.", backoff = function() return 0 end }' >backoff/mine.lua
+    run "$vlockrun" list
+    [ "$status" -eq 0 ]
+    for name in deadline budget full_jitter decorrelated json3 merge_patch plain watch; do
+        grep -qE "^  $name +[A-Z]" <<<"$output"
+    done
+    grep -qE '^  mine +Mine alone\.  \[\./backoff/mine\.lua\]$' <<<"$output"
+}
+
+@test "show prints a file; an unknown name is answered with the nearest" {
+    run "$vlockrun" show full_jitter
+    [ "$status" -eq 0 ]
+    [[ $output == *"built-in backoff/full_jitter.lua"*"c.random() * math.min"* ]]
+    run "$vlockrun" show merge/counter
+    [ "$status" -eq 0 ]
+    run "$vlockrun" show ful_jitter
+    [ "$status" -eq 2 ]
+    [[ $output == *"did you mean 'full_jitter'?"* ]]
+}
+
+@test "new writes a template that runs, with a test that passes, and overwrites nothing" {
+    for kind in retry backoff merge store; do
+        run "$vlockrun" new "$kind" mine
+        [ "$status" -eq 0 ]
+        run "$vlockrun" "$kind/mine_test.lua"
+        echo "$output"
+        [ "$status" -eq 0 ]
+        [[ $output == *"mine: fine"* ]]
+    done
+    run "$vlockrun" -n 200 backoff/mine.lua
+    [ "$status" -eq 0 ]
+    run "$vlockrun" -n 200 --store store/mine.lua backoff/mine.lua
+    [ "$status" -eq 0 ]
+    run "$vlockrun" new backoff mine
+    [ "$status" -eq 2 ]
+    [[ $output == *"is there already"* ]]
+    run "$vlockrun" new bakoff mine
+    [[ $output == *"did you mean 'backoff'?"* ]]
+}

@@ -156,6 +156,30 @@ describe("redis.connect", function()
   end)
 end)
 
+describe("redis.pipeline", function()
+  it("sends all in one write, and gives the replies in order, errors among them", function()
+    local connection <close> = redis.connect(redis.private_server())
+    connection:call("DEL", "p")
+    local _, _, before = connection:traffic()
+    local replies = redis.pipeline({ { "SET", "p", "1" }, { "INCR", "p" }, { "LPUSH", "p", "x" }, { "GET", "p" } }, connection)
+    local _, _, after = connection:traffic()
+    assert.are.equal(1, after - before)
+    assert.are.equal("OK", replies[1].ok)
+    assert.are.equal(2, replies[2])
+    assert.matches("^WRONGTYPE", replies[3].err)
+    assert.are.equal("2", replies[4])
+    assert.are.same({}, redis.pipeline {})
+    local many = {}
+    for i = 1, 2000 do
+      many[i] = { "ECHO", i }
+    end
+    replies = redis.pipeline(many)
+    for i = 1, 2000 do
+      assert.are.equal(tostring(i), replies[i])
+    end
+  end)
+end)
+
 describe("redis.script", function()
   it("runs source by its SHA-1, and again after the server forgot it", function()
     local echo = redis.script("return {KEYS[1], KEYS[2], ARGV[1], ARGV[2]}")
