@@ -1,5 +1,5 @@
 /* The engine: one Lua state, its scheduler and its private server, behind the public functions of vlock.h. */
-#include "vlock.h"
+#include "engine.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -34,6 +34,8 @@ struct vlock_engine {
     bool private_server;
     void (*log)(void *user, enum vlock_log_level level, const char *message);
     void *log_user;
+    vlock_reply_callback *callback; /* of the present run */
+    void *callback_user;
 };
 
 /* ---- what the `redis` library asks ---- */
@@ -178,15 +180,6 @@ void vlock_close(vlock_engine *engine)
 
 /* ---- runs ---- */
 
-struct run {
-    const char *source;
-    size_t length;
-    const char *name;
-    const struct vlock_arguments *arguments;
-    vlock_reply_callback *callback;
-    void *user;
-};
-
 static void set_list(lua_State *L, const char *name, size_t count, const char *const *texts, const size_t *sizes)
 {
     lua_createtable(L, (int)count, 0);
@@ -197,30 +190,37 @@ static void set_list(lua_State *L, const char *name, size_t count, const char *c
     lua_setglobal(L, name);
 }
 
+struct start {
+    const char *source;
+    size_t length;
+    const char *name;
+    const struct vlock_arguments *arguments;
+};
+
 /* Runs protected: returns the task's handle. */
 static int l_start(lua_State *L)
 {
     static const struct vlock_arguments none;
-    struct run *run = lua_touserdata(L, 1);
-    const struct vlock_arguments *arguments = run->arguments ? run->arguments : &none;
+    struct start *start = lua_touserdata(L, 1);
+    const struct vlock_arguments *arguments = start->arguments ? start->arguments : &none;
     set_list(L, "KEYS", arguments->key_count, arguments->keys, arguments->key_sizes);
     set_list(L, "ARGV", arguments->arg_count, arguments->args, arguments->arg_sizes);
-    if (luaL_loadbuffer(L, run->source, run->length, run->name) != LUA_OK)
+    if (luaL_loadbuffer(L, start->source, start->length, start->name) != LUA_OK)
         return lua_error(L);
     vlock_scheduler_spawn(L, 0);
     return 1;
 }
 
-/* Runs protected: 1 the run, 2 the task's handle. */
+/* Runs protected: 1 the engine, 2 the task's handle. */
 static int l_finish(lua_State *L)
 {
-    struct run *run = lua_touserdata(L, 1);
+    struct vlock_engine *engine = lua_touserdata(L, 1);
     if (vlock_task_results(L, 2) == 0)
         lua_pushnil(L);
     struct vlock_reply *reply = vlock_reply_from_lua(L, 3);
     if (!reply)
         return luaL_error(L, "what the script returned is nested too deeply");
-    run->callback(run->user, reply);
+    engine->callback(engine->callback_user, reply);
     vlock_reply_free(reply);
     return 0;
 }
@@ -233,33 +233,109 @@ static int fail_with_top(lua_State *L, struct vlock_error *error)
     return -1;
 }
 
-static int run(vlock_engine *engine, struct run *run, struct vlock_error *error)
+int vlock_start(vlock_engine *engine, const char *source, size_t length, const char *name,
+                const struct vlock_arguments *arguments, vlock_reply_callback *callback, void *user, struct vlock_error *error)
 {
     lua_State *L = engine->L;
+    struct start start = {source, length, name, arguments};
     if (vlock_scheduler_is_running(engine->scheduler))
         return vlock_error_set(error, VLOCK_ERR_USAGE, "the engine is running already: runs do not nest");
     lua_pushcfunction(L, l_start);
-    lua_pushlightuserdata(L, run);
+    lua_pushlightuserdata(L, &start);
     if (lua_pcall(L, 1, 1, 0) != LUA_OK)
         return fail_with_top(L, error);
-    int result = vlock_scheduler_run(engine->scheduler, L, error);
-    if (result == 0 && run->callback) {
+    engine->callback = callback;
+    engine->callback_user = user;
+    return vlock_scheduler_start(engine->scheduler, L, error);
+}
+
+/* One turn, and the callback where it was the last. */
+static int turn(vlock_engine *engine, bool waits, struct vlock_error *error)
+{
+    lua_State *L = engine->L;
+    int result = vlock_scheduler_turn(engine->scheduler, waits, error);
+    if (result != 0)
+        return result;
+    if (engine->callback) {
         lua_pushcfunction(L, l_finish);
-        lua_pushlightuserdata(L, run);
-        lua_pushvalue(L, -3);
-        if (lua_pcall(L, 2, 0, 0) != LUA_OK)
-            result = fail_with_top(L, error);
+        lua_insert(L, -2);
+        lua_pushlightuserdata(L, engine);
+        lua_insert(L, -2);
+        return lua_pcall(L, 2, 0, 0) == LUA_OK ? 0 : fail_with_top(L, error);
     }
-    lua_settop(L, 0);
-    return result;
+    lua_pop(L, 1);
+    return 0;
+}
+
+lua_State *vlock_engine_state(vlock_engine *engine)
+{
+    return engine->L;
+}
+
+/* Runs protected: 1 `prepare`, 2 its argument. Returns the handle of a task. */
+static int l_spawn_prepared(lua_State *L)
+{
+    lua_call(L, 1, LUA_MULTRET);
+    vlock_scheduler_spawn(L, lua_gettop(L) - 1);
+    return 1;
+}
+
+/* Runs protected: 1 `finish`, 2 its argument, 3 the task's handle. */
+static int l_finish_prepared(lua_State *L)
+{
+    int results = vlock_task_results(L, 3);
+    lua_remove(L, 3);
+    lua_call(L, 1 + results, 0);
+    return 0;
+}
+
+int vlock_engine_call(vlock_engine *engine, lua_CFunction prepare, lua_CFunction finish, void *argument, struct vlock_error *error)
+{
+    lua_State *L = engine->L;
+    int result;
+    if (vlock_scheduler_is_running(engine->scheduler))
+        return vlock_error_set(error, VLOCK_ERR_USAGE, "the engine is running already: its functions do not nest");
+    lua_pushcfunction(L, l_spawn_prepared);
+    lua_pushcfunction(L, prepare);
+    lua_pushlightuserdata(L, argument);
+    if (lua_pcall(L, 2, 1, 0) != LUA_OK)
+        return fail_with_top(L, error);
+    engine->callback = NULL;
+    if (vlock_scheduler_start(engine->scheduler, L, error) != 0)
+        return -1;
+    while ((result = vlock_scheduler_turn(engine->scheduler, true, error)) == 1)
+        continue;
+    if (result != 0)
+        return result;
+    lua_pushcfunction(L, l_finish_prepared);
+    lua_insert(L, -2);
+    lua_pushcfunction(L, finish);
+    lua_insert(L, -2);
+    lua_pushlightuserdata(L, argument);
+    lua_insert(L, -2);
+    return lua_pcall(L, 3, 0, 0) == LUA_OK ? 0 : fail_with_top(L, error);
+}
+
+int vlock_step(vlock_engine *engine, struct vlock_error *error)
+{
+    return vlock_scheduler_is_running(engine->scheduler) ? turn(engine, false, error) : 0;
+}
+
+int vlock_descriptor(vlock_engine *engine)
+{
+    return vlock_scheduler_descriptor(engine->scheduler);
 }
 
 int vlock_run_string(vlock_engine *engine, const char *source, size_t length, const char *name,
                      const struct vlock_arguments *arguments, vlock_reply_callback *callback, void *user,
                      struct vlock_error *error)
 {
-    struct run task = {source, length, name, arguments, callback, user};
-    return run(engine, &task, error);
+    int result = vlock_start(engine, source, length, name, arguments, callback, user, error);
+    if (result != 0)
+        return result;
+    while ((result = turn(engine, true, error)) == 1)
+        continue;
+    return result;
 }
 
 /* The whole file, which the caller frees; NULL and `error` when it cannot be read. */

@@ -14,6 +14,7 @@
 #include <hiredis/sds.h>
 
 #include "clock.h"
+#include "outside.h"
 
 #define RECONNECT_FIRST_NS (10 * 1000 * 1000LL)
 #define RECONNECT_LIMIT_NS (1000 * 1000 * 1000LL)
@@ -41,6 +42,7 @@ enum link_state {
 struct vlock_link {
     struct vlock_link_pool *pool;
     struct vlock_link *next_dirty;
+    struct vlock_link *next, **place; /* among all of the pool: the next one, and what points to this one */
     struct vlock_url url;
     char name[160];
     struct vlock_link_options options;
@@ -221,8 +223,10 @@ static void hook_add_write(void *arg)
 {
     struct vlock_link *link = arg;
     if (link->is_flushing || link->state == LINK_CONNECTING) {
-        if (!event_pending(link->writable, EV_WRITE, NULL))
+        if (!event_pending(link->writable, EV_WRITE, NULL)) {
             event_add(link->writable, NULL);
+            vlock_outside_change(link->pool->outside, link->context->c.fd, true);
+        }
     } else {
         mark_dirty(link);
     }
@@ -230,12 +234,17 @@ static void hook_add_write(void *arg)
 
 static void hook_del_write(void *arg)
 {
-    event_del(((struct vlock_link *)arg)->writable);
+    struct vlock_link *link = arg;
+    if (!event_pending(link->writable, EV_WRITE, NULL))
+        return;
+    event_del(link->writable);
+    vlock_outside_change(link->pool->outside, link->context->c.fd, false);
 }
 
 static void hook_cleanup(void *arg)
 {
     struct vlock_link *link = arg;
+    vlock_outside_remove(link->pool->outside, link->context->c.fd);
     event_free(link->readable);
     event_free(link->writable);
     link->readable = link->writable = NULL;
@@ -398,6 +407,7 @@ static bool attach_events(struct vlock_link *link)
     context->ev.addWrite = hook_add_write;
     context->ev.delWrite = hook_del_write;
     context->ev.cleanup = hook_cleanup;
+    vlock_outside_add(link->pool->outside, link->context->c.fd, false);
     return true;
 }
 
@@ -510,6 +520,11 @@ struct vlock_link *vlock_link_new(struct vlock_link_pool *pool, const struct vlo
     link->deadline_timer = evtimer_new(pool->base, on_deadline, link);
     if (!link->state_timer || !link->deadline_timer)
         goto failed;
+    link->next = pool->all;
+    link->place = &pool->all;
+    if (link->next)
+        link->next->place = &link->next;
+    pool->all = link;
     return link;
 
 failed:
@@ -551,6 +566,9 @@ static void free_list(struct request_list *list)
 
 static void release(struct vlock_link *link)
 {
+    *link->place = link->next;
+    if (link->next)
+        link->next->place = link->place;
     if (link->context) {
         link->context->data = NULL;
         redisAsyncFree(link->context);
@@ -599,6 +617,13 @@ void vlock_link_pool_flush(struct vlock_link_pool *pool)
             flush(link);
         link = next;
     }
+}
+
+void vlock_link_pool_watch(struct vlock_link_pool *pool)
+{
+    for (struct vlock_link *link = pool->all; link; link = link->next)
+        if (link->context)
+            vlock_outside_add(pool->outside, link->context->c.fd, event_pending(link->writable, EV_WRITE, NULL));
 }
 
 unsigned vlock_link_generation(const struct vlock_link *link)

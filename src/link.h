@@ -22,6 +22,7 @@
 struct event_base;
 struct redisReply;
 struct vlock_link;
+struct vlock_outside;
 struct vlock_request;
 
 /* What became of a command. */
@@ -37,10 +38,13 @@ enum vlock_link_outcome {
 typedef void vlock_link_callback(void *user, enum vlock_link_outcome outcome, const struct redisReply *reply,
                                  const char *message);
 
-/* The links of one loop. Owned by the caller, who zeroes it and sets `base`; it must outlive its links. */
+/* The links of one loop. Owned by the caller, who zeroes it and sets `base` and `outside`; it must
+ * outlive its links. */
 struct vlock_link_pool {
     struct event_base *base;
+    struct vlock_outside *outside; /* is told which sockets there are */
     int64_t commands;         /* handed to connections, by all links together */
+    struct vlock_link *all;
     struct vlock_link *dirty; /* links with something to write, to announce or to free at the next flush */
 };
 
@@ -66,6 +70,9 @@ void vlock_link_cancel(struct vlock_request *request);
 
 /* Writes what was sent since the last flush, one write per link; announces links that came up; releases freed links. */
 void vlock_link_pool_flush(struct vlock_link_pool *pool);
+
+/* Tells the pool's `outside`, just opened, of the sockets that are open already. */
+void vlock_link_pool_watch(struct vlock_link_pool *pool);
 
 /* How often this link has connected so far. A command that depends on state of the connection compares it. */
 unsigned vlock_link_generation(const struct vlock_link *link);

@@ -16,6 +16,7 @@
 
 #include "clock.h"
 #include "obstacle.h"
+#include "outside.h"
 #include "task.h"
 #include "timers.h"
 
@@ -44,6 +45,8 @@ struct vlock_scheduler {
     bool is_running;
     bool has_new_failure;   /* of a task that nobody was joining */
     struct vlock_task *main; /* whose end gives the run its result */
+    int main_reference;      /* keeps it while it runs and after its end */
+    struct vlock_outside outside;
     char *orphan_trace;     /* of a failed task whose handle nobody holds any more */
     bool orphan_unreachable;
 };
@@ -448,6 +451,8 @@ static bool is_handled(struct vlock_scheduler *s)
     return false;
 }
 
+static void tell_outside(struct vlock_scheduler *s);
+
 /* ---- the loop ---- */
 
 /* Those that were ready when the turn began: what they wake runs in the next, after their commands have been written. */
@@ -495,44 +500,27 @@ static bool is_deadlocked(const struct vlock_scheduler *s)
     return TAILQ_EMPTY(&s->ready) && s->timers.count == 0 && s->awaited == 0 && s->live_count > 0;
 }
 
-static int loop(struct vlock_scheduler *s, struct vlock_error *error)
+/* Resumes what is ready and writes what it sent. 1: there is more to come; 0: all tasks have ended; -1: the run has failed. */
+static int run_tasks(struct vlock_scheduler *s, struct vlock_error *error)
 {
-    while (s->live_count > 0 || s->is_interrupted) {
-        s->turns++;
-        if (s->is_interrupted && !is_handled(s))
-            return vlock_error_set(error, VLOCK_ERR_INTERRUPTED, "%s", s->interrupted_at ? s->interrupted_at : s->reason);
-        run_ready(s);
-        if (s->is_interrupted)
-            continue;
-        if (has_failed(s, error))
-            return -1;
-        vlock_link_pool_flush(&s->links);
-        if (is_deadlocked(s))
-            return vlock_error_set(error, VLOCK_ERR_SCRIPT, "every task waits for another: none can go on");
-        if (s->live_count == 0)
-            break;
-        set_timer(s);
-        event_base_loop(s->base, TAILQ_EMPTY(&s->ready) ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK);
-        wake_sleepers(s);
-    }
+    s->turns++;
+    if (s->is_interrupted && !is_handled(s))
+        return vlock_error_set(error, VLOCK_ERR_INTERRUPTED, "%s", s->interrupted_at ? s->interrupted_at : s->reason);
+    run_ready(s);
+    if (s->is_interrupted)
+        return 1; /* the next turn says so */
+    if (has_failed(s, error))
+        return -1;
+    vlock_link_pool_flush(&s->links);
+    if (s->live_count > 0)
+        return is_deadlocked(s) ? vlock_error_set(error, VLOCK_ERR_SCRIPT, "every task waits for another: none can go on") : 1;
     struct vlock_task *task = TAILQ_FIRST(&s->failed);
-    if (task)
-        return end_with(error, task->trace, task->unreachable);
-    return 0;
+    return task ? end_with(error, task->trace, task->unreachable) : 0;
 }
 
-bool vlock_scheduler_is_running(const struct vlock_scheduler *s)
-{
-    return s->is_running;
-}
-
-int vlock_scheduler_run(struct vlock_scheduler *s, lua_State *L, struct vlock_error *error)
+static void end_run(struct vlock_scheduler *s)
 {
     struct vlock_task *task;
-    s->main = vlock_task_check(L, -1);
-    s->is_running = true;
-    s->is_interrupted = 0;
-    int result = loop(s, error);
     s->is_running = false;
     while ((task = TAILQ_FIRST(&s->live)))
         end_task(task);
@@ -544,7 +532,70 @@ int vlock_scheduler_run(struct vlock_scheduler *s, lua_State *L, struct vlock_er
     free(s->interrupted_at);
     s->interrupted_at = NULL;
     vlock_link_pool_flush(&s->links);
+}
+
+bool vlock_scheduler_is_running(const struct vlock_scheduler *s)
+{
+    return s->is_running;
+}
+
+int vlock_scheduler_start(struct vlock_scheduler *s, lua_State *L, struct vlock_error *error)
+{
+    if (s->is_running) {
+        lua_pop(L, 1);
+        return vlock_error_set(error, VLOCK_ERR_USAGE, "the engine is running already: runs do not nest");
+    }
+    s->main = vlock_task_check(L, -1);
+    s->main_reference = luaL_ref(L, LUA_REGISTRYINDEX);
+    s->is_running = true;
+    s->is_interrupted = 0;
+    return 0;
+}
+
+int vlock_scheduler_turn(struct vlock_scheduler *s, bool waits, struct vlock_error *error)
+{
+    int result = run_tasks(s, error);
+    if (result == 1) {
+        bool is_idle = TAILQ_EMPTY(&s->ready) && !s->is_interrupted;
+        set_timer(s);
+        event_base_loop(s->base, waits && is_idle ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK);
+        wake_sleepers(s);
+        tell_outside(s);
+        return 1;
+    }
+    end_run(s);
+    lua_rawgeti(s->L, LUA_REGISTRYINDEX, s->main_reference);
+    luaL_unref(s->L, LUA_REGISTRYINDEX, s->main_reference);
+    if (result < 0)
+        lua_pop(s->L, 1);
     return result;
+}
+
+/* ---- a loop outside ---- */
+
+/* How often a loop outside comes back while commands wait: their time-outs are libevent's, which it cannot see. */
+#define OUTSIDE_TICK_NS (20 * 1000 * 1000LL)
+
+static void tell_outside(struct vlock_scheduler *s)
+{
+    struct vlock_timer *first = vlock_timers_first(&s->timers);
+    if (s->outside.epoll_fd < 0)
+        return;
+    int64_t delay_ns = first ? first->when_ns - vlock_clock_now() : INT64_MAX;
+    if (s->awaited && delay_ns > OUTSIDE_TICK_NS)
+        delay_ns = OUTSIDE_TICK_NS;
+    if (!TAILQ_EMPTY(&s->ready) || s->is_interrupted)
+        delay_ns = 0;
+    vlock_outside_wake_in(&s->outside, delay_ns);
+}
+
+int vlock_scheduler_descriptor(struct vlock_scheduler *s)
+{
+    if (s->outside.epoll_fd < 0 && vlock_outside_open(&s->outside, s->wake_pipe[0]) == 0) {
+        vlock_link_pool_watch(&s->links);
+        tell_outside(s);
+    }
+    return s->outside.epoll_fd;
 }
 
 /* ---- life ---- */
@@ -578,6 +629,8 @@ struct vlock_scheduler *vlock_scheduler_new(lua_State *L, struct vlock_error *er
         goto failed;
     s->L = L;
     s->interrupt_handler = LUA_NOREF;
+    s->outside = (struct vlock_outside)VLOCK_OUTSIDE_CLOSED;
+    s->links.outside = &s->outside;
     s->wake_pipe[0] = s->wake_pipe[1] = -1;
     TAILQ_INIT(&s->ready);
     TAILQ_INIT(&s->live);
@@ -614,6 +667,7 @@ void vlock_scheduler_free(struct vlock_scheduler *s)
         event_free(s->wake_event);
     if (s->base)
         event_base_free(s->base);
+    vlock_outside_close(&s->outside);
     if (s->wake_pipe[0] >= 0)
         close(s->wake_pipe[0]);
     if (s->wake_pipe[1] >= 0)

@@ -37,9 +37,16 @@ struct vlock_link_pool *vlock_scheduler_links(struct vlock_scheduler *scheduler)
  * userdata). It runs first in the next turn. May raise. It inherits the present task's local value (see vlock_task_local). */
 void vlock_scheduler_spawn(lua_State *L, int arguments);
 
-/* Runs until the task whose handle is on top of L's stack, and all others, have ended. Leaves the stack as it was. 0: the task's
- * results are had by vlock_task_results(). -1: `error` says what ended the run; the tasks that were left have been ended. */
-int vlock_scheduler_run(struct vlock_scheduler *scheduler, lua_State *L, struct vlock_error *error);
+/* Begins a run: of the task whose handle is on top of L's stack, popped, and all it spawns. -1 and `error` while another run is on. */
+int vlock_scheduler_start(struct vlock_scheduler *scheduler, lua_State *L, struct vlock_error *error);
+
+/* Turns the loop once, waiting for something to happen where `waits`. 1: the run goes on. 0: every task has ended, and the handle of the
+ * first is back on top of the main state's stack, its results to be had by vlock_task_results(). -1: `error` says what ended the run; the
+ * tasks that were left have been ended. */
+int vlock_scheduler_turn(struct vlock_scheduler *scheduler, bool waits, struct vlock_error *error);
+
+/* A descriptor that is readable when a turn that does not wait has something to do; made at the first call. -1: the system refused. */
+int vlock_scheduler_descriptor(struct vlock_scheduler *scheduler);
 
 bool vlock_scheduler_is_running(const struct vlock_scheduler *scheduler);
 

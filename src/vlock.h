@@ -78,6 +78,91 @@ VLOCK_API int vlock_run_string(vlock_engine *engine, const char *source, size_t 
 VLOCK_API int vlock_run_file(vlock_engine *engine, const char *path, const struct vlock_arguments *arguments,
                              vlock_reply_callback *callback, void *user, struct vlock_error *error);
 
+/* ---- cells: a value with its version ----
+ *
+ * The same as vlock.get, vlock.compare_and_set and vlock.update of scripts; they block. Keys and values are any bytes. */
+
+/* A state of a cell. Its texts are malloc'd: free them with vlock_state_clear(). */
+struct vlock_state {
+    char *value; /* `size` bytes and a NUL; NULL: the cell is absent */
+    size_t size;
+    int64_t version; /* 0: never written */
+    char *stamp;     /* what names this state; tells a recreated record from an old one, which the version alone does not */
+};
+
+VLOCK_API void vlock_state_clear(struct vlock_state *state);
+
+/* Zero means the default everywhere; NULL for the whole is all defaults. Names are those of files, found as in scripts. */
+struct vlock_cell_options {
+    const char *retry, *backoff, *merge; /* default: deadline, full_jitter, recompute */
+    const char *store;                   /* default: plain */
+    const char *version_key;             /* default: {key}:v */
+    double expire;                       /* lifetime of the version record, seconds; default: none (compare_and_set: 100) */
+    double ttl;                          /* of the value, seconds; default: as it is */
+    double deadline;                     /* of an update, seconds; default: the retry policy's */
+};
+
+enum vlock_outcome {
+    VLOCK_COMMITTED = 0, /* applied exactly once */
+    VLOCK_CONFLICT = 1,  /* surely not applied, and never will be */
+    VLOCK_GAVE_UP = 2,   /* the policy ended it; surely not applied */
+    VLOCK_UNKNOWN = 3,   /* nobody can tell whether it was applied */
+    VLOCK_FAILED = -1,   /* refused: surely not applied; `error` says why */
+};
+
+/* Reads value, version and stamp in one atomic step. 0, or -1 and `error`. */
+VLOCK_API int vlock_get(vlock_engine *engine, const char *key, size_t key_size, const struct vlock_cell_options *options,
+                        struct vlock_state *state, struct vlock_error *error);
+
+/* One attempt to write `value` (NULL: to delete) over the state `expected`: its stamp where it has one, else its version. `now`, which
+ * may be NULL, becomes the new state after VLOCK_COMMITTED, and the one that stands there after VLOCK_CONFLICT. */
+VLOCK_API enum vlock_outcome vlock_compare_and_set(vlock_engine *engine, const char *key, size_t key_size, const char *value,
+                                                   size_t size, const struct vlock_state *expected,
+                                                   const struct vlock_cell_options *options, struct vlock_state *now,
+                                                   struct vlock_error *error);
+
+enum vlock_decision {
+    VLOCK_WRITE,  /* `update->value` and `update->size` are the new value: yours, and unchanged until the next call or the end */
+    VLOCK_DELETE,
+    VLOCK_LEAVE,  /* as it is */
+    VLOCK_ABORT,  /* end the update with VLOCK_FAILED */
+};
+
+struct vlock_update {
+    const char *present; /* the present value, `present_size` bytes; NULL: absent. Good during the call */
+    size_t present_size;
+    int64_t version;
+    const char *value;
+    size_t size;
+};
+
+/* Computes the new value from the present one. May be called more than once; must not use the engine. */
+typedef enum vlock_decision vlock_update_callback(void *user, struct vlock_update *update);
+
+/* Reads, computes, writes, and retries as the policy says. `now`, which may be NULL, becomes the state that was written or left.
+ * After VLOCK_GAVE_UP and VLOCK_UNKNOWN `error` says why. */
+VLOCK_API enum vlock_outcome vlock_update(vlock_engine *engine, const char *key, size_t key_size,
+                                          vlock_update_callback *callback, void *user, const struct vlock_cell_options *options,
+                                          struct vlock_state *now, struct vlock_error *error);
+
+/* ---- for those who have a loop of their own ----
+ *
+ *     vlock_start(engine, …);
+ *     while (vlock_step(engine, &error) == 1)
+ *         poll vlock_descriptor(engine) for input, beside what else there is to wait for
+ */
+
+/* Begins a run as vlock_run_string() does, and returns. 0, or -1 and `error`. `callback` is called from the vlock_step() that ends it. */
+VLOCK_API int vlock_start(vlock_engine *engine, const char *source, size_t length, const char *name,
+                          const struct vlock_arguments *arguments, vlock_reply_callback *callback, void *user,
+                          struct vlock_error *error);
+
+/* Does what can be done without waiting. 1: the run goes on; 0: it has ended well, or there was none; -1 and `error`: it has failed. */
+VLOCK_API int vlock_step(vlock_engine *engine, struct vlock_error *error);
+
+/* A file descriptor that is readable when vlock_step() has something to do. Owned by the engine. -1 where the system has none to give. */
+VLOCK_API int vlock_descriptor(vlock_engine *engine);
+
 /* Ends the present run: at once where it waits, and within a tenth of a second where Lua code runs without waiting. A script that
  * asked for it (the lab does) first gets the chance to end by itself. May be called from a signal handler or another thread's
  * signal that is handled in the engine's thread. `reason` is a static string, shown in the message. */

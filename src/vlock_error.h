@@ -13,6 +13,7 @@ enum vlock_code {
     VLOCK_ERR_UNREACHABLE, /* the server cannot be reached, or refused us; nothing was sent */
     VLOCK_ERR_REPLY,       /* the server answered with an error */
     VLOCK_ERR_AMBIGUOUS,   /* a command was sent and no answer came: whether it ran is unknown */
+    VLOCK_ERR_GAVE_UP,     /* the policy ended an update; it was not applied */
     VLOCK_ERR_INTERRUPTED, /* ended from outside */
     VLOCK_ERR_MEMORY,
     VLOCK_ERR_SYSTEM,      /* the operating system refused something */

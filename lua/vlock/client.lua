@@ -146,13 +146,6 @@ function Client:plan(key, opts)
   return plan
 end
 
-function Client:policy(plan)
-  if not plan.policy then
-    plan.policy = self.policies(plan.opts)
-  end
-  return plan.policy
-end
-
 -- The cell of a key under these options; the last ones are kept.
 local function cell_of(plan, key)
   local cell = plan.cells[key]
@@ -211,7 +204,14 @@ function Client:update(key, fn, opts)
   if type(fn) ~= "function" then
     error(("update: the second argument is the update function, not %s"):format(type(fn)), 2)
   end
+  local value, version = self:update_state(key, fn, opts)
+  return value, version
+end
+
+-- The same, with the state that was written or left as third result.
+function Client:update_state(key, fn, opts)
   local plan = self:plan(key, opts)
+  plan.policy = plan.policy or self.policies(plan.opts) -- a broken one is refused at once, not at the first conflict
   return update.run(self, plan, cell_of(plan, key), fn)
 end
 

@@ -138,11 +138,11 @@ local function resolve(plan, policy, c, fn, theirs)
   return compute(plan, fn, theirs)
 end
 
---- See Client:update.
+--- See Client:update. The third result is the state that was written or left.
 function update.run(client, plan, cell, fn)
   local started = now()
   local base, decision, text, wanted = first_decision(client, plan, cell, fn)
-  local policy, c
+  local policy, c = plan.policy, nil
   while decision == "write" do
     local result, theirs = update.attempt(client, plan, cell, base, text, client:token())
     if result == "committed" then
@@ -150,13 +150,12 @@ function update.run(client, plan, cell, fn)
         c.elapsed = now() - started
         policy.on_commit(c)
       end
-      return wanted, theirs.version
+      return wanted, theirs.version, theirs
     elseif result == "unknown" then
       theirs.attempts = (c and c.attempt or 0) + 1
       return nil, theirs
     end
 
-    policy = policy or client:policy(plan)
     c = c or new_conflict(client, cell)
     c.attempt = c.attempt + 1
     c.rtt = client.rtt
@@ -178,7 +177,7 @@ function update.run(client, plan, cell, fn)
     decision, text, wanted = resolve(plan, policy, c, fn, theirs)
     base = theirs
   end
-  return plan.codec.decode(base.value), base.version
+  return plan.codec.decode(base.value), base.version, base
 end
 
 return update

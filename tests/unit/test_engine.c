@@ -1,6 +1,7 @@
 /* The public interface, as a C program uses it: on private servers. */
 #include "check.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -200,7 +201,109 @@ static void a_callback_may_start_the_next_run(void **state)
     vlock_close(engine);
 }
 
-static void log_lines_reach_the_host(void **state);
+static enum vlock_decision append_x(void *user, struct vlock_update *update)
+{
+    char *text = user;
+    if (update->present_size > 8)
+        return update->present_size == 9 ? VLOCK_LEAVE : update->present_size == 10 ? VLOCK_DELETE : VLOCK_ABORT;
+    memcpy(text, update->present ? update->present : "", update->present_size);
+    text[update->present_size] = 'x';
+    update->value = text;
+    update->size = update->present_size + 1;
+    return VLOCK_WRITE;
+}
+
+static void cells_are_read_and_written_with_any_bytes(void **state)
+{
+    (void)state;
+    vlock_engine *engine = open_engine();
+    struct vlock_error error = {.message = ""};
+    struct vlock_state now, theirs;
+    static const char key[] = "k\0y", bytes[] = "a\0b";
+    assert_int_equal(vlock_get(engine, key, 3, NULL, &now, &error), 0);
+    assert_null(now.value);
+    assert_int_equal(now.version, 0);
+    vlock_state_clear(&now);
+
+    assert_int_equal(vlock_compare_and_set(engine, key, 3, bytes, 3, NULL, NULL, &now, &error), VLOCK_COMMITTED);
+    assert_int_equal(now.version, 1);
+    assert_int_equal(vlock_compare_and_set(engine, key, 3, "z", 1, NULL, NULL, &theirs, &error), VLOCK_CONFLICT);
+    assert_int_equal(theirs.size, 3);
+    assert_memory_equal(theirs.value, bytes, 3);
+    assert_string_equal(theirs.stamp, now.stamp);
+    vlock_state_clear(&theirs);
+    assert_int_equal(vlock_compare_and_set(engine, key, 3, NULL, 0, &now, NULL, &theirs, &error), VLOCK_COMMITTED);
+    assert_null(theirs.value);
+    assert_int_equal(theirs.version, 2);
+    vlock_state_clear(&now);
+    vlock_state_clear(&theirs);
+    vlock_close(engine);
+}
+
+static void updates_ask_the_callback_and_tell_the_outcome(void **state)
+{
+    (void)state;
+    vlock_engine *engine = open_engine();
+    struct vlock_error error = {.message = ""};
+    struct vlock_state now;
+    char text[32];
+    struct vlock_cell_options options = {.retry = "attempts", .backoff = "none", .expire = 50};
+    for (int i = 1; i <= 3; i++) {
+        assert_int_equal(vlock_update(engine, "k", 1, append_x, text, &options, &now, &error), VLOCK_COMMITTED);
+        assert_int_equal(now.version, i);
+        assert_int_equal(now.size, i);
+        vlock_state_clear(&now);
+    }
+    check_run(engine, "return redis.call('GET', 'k')", NULL, "\"xxx\"");
+    check_run(engine, "return redis.call('TTL', '{k}:v') > 40", NULL, "1");
+    check_run(engine, "redis.call('SET', 'k', '123456789')", NULL, "nil");
+    assert_int_equal(vlock_update(engine, "left", 4, append_x, text, NULL, NULL, &error), VLOCK_COMMITTED);
+    check_run(engine, "redis.call('SET', 'left', '123456789')", NULL, "nil");
+    check_run(engine, "redis.call('SET', 'gone', '1234567890')", NULL, "nil");
+    check_run(engine, "redis.call('SET', 'ab', '12345678901')", NULL, "nil");
+    assert_int_equal(vlock_update(engine, "gone", 4, append_x, text, NULL, &now, &error), VLOCK_COMMITTED);
+    assert_null(now.value);
+    assert_int_equal(now.version, 1);
+    vlock_state_clear(&now);
+    check_run(engine, "return redis.call('EXISTS', 'gone')", NULL, "0");
+    assert_int_equal(vlock_update(engine, "ab", 2, append_x, text, NULL, NULL, &error), VLOCK_FAILED);
+    assert_non_null(strstr(error.message, "aborted"));
+    check_run(engine, "redis.call('RPUSH', 'list', 'x')", NULL, "nil");
+    assert_int_equal(vlock_update(engine, "list", 4, append_x, text, NULL, NULL, &error), VLOCK_FAILED);
+    assert_non_null(strstr(error.message, "WRONGTYPE"));
+    options.backoff = "ful_jitter";
+    assert_int_equal(vlock_update(engine, "k", 1, append_x, text, &options, NULL, &error), VLOCK_FAILED);
+    assert_non_null(strstr(error.message, "did you mean 'full_jitter'?"));
+    check_run(engine, "return vlock.compare_and_set('c', 'x', 0)", NULL, "1");
+    struct vlock_cell_options bad = {.store = "plan"};
+    assert_int_equal(vlock_get(engine, "k", 1, &bad, &now, &error), -1);
+    assert_non_null(strstr(error.message, "did you mean 'plain'?"));
+    vlock_close(engine);
+}
+
+static void a_run_can_be_stepped(void **state)
+{
+    (void)state;
+    vlock_engine *engine = open_engine();
+    struct vlock_error error = {.message = ""};
+    char text[256] = "";
+    static const char source[] = "vlock.sleep(0.02) return redis.call('INCR', 'n')";
+    int fd = vlock_descriptor(engine), result, steps = 0;
+    assert_true(fd >= 0);
+    assert_int_equal(vlock_step(engine, &error), 0);
+    assert_int_equal(vlock_start(engine, source, strlen(source), "=test", NULL, write_reply, text, &error), 0);
+    assert_int_equal(vlock_start(engine, source, strlen(source), "=test", NULL, NULL, NULL, &error), -1);
+    assert_int_equal(error.code, VLOCK_ERR_USAGE);
+    while ((result = vlock_step(engine, &error)) == 1 && ++steps < 1000) {
+        struct pollfd ready = {.fd = fd, .events = POLLIN};
+        assert_true(poll(&ready, 1, 5000) == 1);
+    }
+    assert_int_equal(result, 0);
+    assert_string_equal(text, "1");
+    assert_true(steps < 50);
+    vlock_close(engine);
+}
+
 static char logged[256];
 
 static void keep_log(void *user, enum vlock_log_level level, const char *message)
@@ -226,6 +329,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(engines_live_side_by_side),
     cmocka_unit_test(an_interrupt_ends_what_sleeps_and_what_runs),
     cmocka_unit_test(a_callback_may_start_the_next_run),
+    cmocka_unit_test(cells_are_read_and_written_with_any_bytes),
+    cmocka_unit_test(updates_ask_the_callback_and_tell_the_outcome),
+    cmocka_unit_test(a_run_can_be_stepped),
     cmocka_unit_test(log_lines_reach_the_host),
 };
 RUN_TESTS(tests)

@@ -1,0 +1,39 @@
+-- What belongs to the engine as a whole: its one client, and where its scripts' files are looked for.
+
+local clients = require "vlock.client"
+local search = require "vlock.search"
+
+local present = {}
+
+local context, client -- made at first use
+
+--- Where files are looked for first.
+function present.set_script_folder(folder)
+  context = search.context(folder)
+end
+
+local function present_context()
+  context = context or search.context(nil)
+  return context
+end
+
+--- An instance of a policy.
+function present.policy(spec)
+  return require("vlock.policy").new(spec, present_context())
+end
+
+local function policy_of(opts)
+  return present.policy(opts.policy or { retry = opts.retry, backoff = opts.backoff, merge = opts.merge })
+end
+
+local function store_of(name)
+  return require("vlock.store").new(name, present_context())
+end
+
+--- The engine's client.
+function present.client()
+  client = client or clients.new { policies = policy_of, stores = store_of }
+  return client
+end
+
+return present
