@@ -99,7 +99,7 @@ static void a_value_that_comes_back_is_no_endless_loop(void **state)
     assert_int_equal(result.commits, 2);
 }
 
-static void a_million_commits_take_less_than_two_seconds(void **state)
+static void a_million_commits_take_linear_time(void **state)
 {
     (void)state;
     enum { COUNT = 1000000 };
@@ -111,7 +111,7 @@ static void a_million_commits_take_less_than_two_seconds(void **state)
     assert_int_equal(vlock_chain_check(chain, 1, COUNT + 1, &result), 0);
     assert_true(result.whole);
     assert_int_equal(result.commits, COUNT);
-    assert_true(vlock_clock_now() - start < 2 * VLOCK_NS_PER_SECOND);
+    assert_true(vlock_clock_now() - start < 60 * VLOCK_NS_PER_SECOND); /* some 0.2 s; under valgrind, 10; quadratic, hours */
     vlock_chain_free(chain);
 
     chain = vlock_chain_new(); /* all on one base */
@@ -120,7 +120,7 @@ static void a_million_commits_take_less_than_two_seconds(void **state)
         assert_int_equal(vlock_chain_commit(chain, 1, i + 2), 0);
     assert_int_equal(vlock_chain_check(chain, 1, 2, &result), 0);
     assert_int_equal(result.lost_updates, COUNT / 10 - 1);
-    assert_true(vlock_clock_now() - start < 2 * VLOCK_NS_PER_SECOND);
+    assert_true(vlock_clock_now() - start < 60 * VLOCK_NS_PER_SECOND); /* some 0.2 s; under valgrind, 10; quadratic, hours */
     vlock_chain_free(chain);
 }
 
@@ -147,7 +147,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_gap_and_a_wrong_end_are_found),
     cmocka_unit_test(an_unknown_write_may_fill_a_gap_or_not_have_happened),
     cmocka_unit_test(a_value_that_comes_back_is_no_endless_loop),
-    cmocka_unit_test(a_million_commits_take_less_than_two_seconds),
+    cmocka_unit_test(a_million_commits_take_linear_time),
     cmocka_unit_test(identities_tell_texts_apart),
 };
 RUN_TESTS(tests)
