@@ -60,7 +60,8 @@ struct vlock_link *vlock_link_new(struct vlock_link_pool *pool, const struct vlo
 /* Ends the link. Commands under way end without a callback. The memory is released at the next flush. NULL is ignored. */
 void vlock_link_free(struct vlock_link *link);
 
-/* Sends one command, already in the wire format (RESP array of bulk strings; copied). `deadline_ns` is on vlock_clock_now()'s
+/* Sends one command, already in the wire format (RESP array of bulk strings; copied), with a NUL
+ * behind it that `length` does not count: hiredis looks one byte further. `deadline_ns` is on vlock_clock_now()'s
  * scale; 0 waits without limit. The handle is good for vlock_link_cancel() until the callback runs. NULL when out of memory. */
 struct vlock_request *vlock_link_send(struct vlock_link *link, const char *bytes, size_t length, int64_t deadline_ns,
                                       vlock_link_callback *callback, void *user);

@@ -195,6 +195,8 @@ void vlock_reply_encode_command(lua_State *L, int first, int last, struct vlock_
         append(L, buffer, bytes, length);
         append(L, buffer, "\r\n", 2);
     }
+    append(L, buffer, "", 1); /* the NUL that vlock_link_send() wants, which is no part of the command */
+    buffer->length--;
 }
 
 /* ---- what a script returned, as a reply ---- */

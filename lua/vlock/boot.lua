@@ -25,6 +25,29 @@ table.getn = function(list) -- luacheck: ignore
   return #list
 end
 
+bit = require "vlock.bit" -- luacheck: ignore
+
+-- As in Redis, but exact: whole numbers are read as integers, and numbers are written so that they read back as the same.
+local json = require "vlock.json"
+cjson = setmetatable({ -- luacheck: ignore
+  decode = json.decode,
+  encode = function(value)
+    return (json.encode(value):gsub("/", "\\/")) -- as lua-cjson writes it
+  end,
+}, { __index = cjson })
+package.loaded.cjson = cjson
+
+-- What Redis has and the host does not: an error that says so, not a nil somewhere later.
+local function absent(name, instead)
+  return setmetatable({}, {
+    __index = function()
+      error(("%s is not there on the host: %s"):format(name, instead), 2)
+    end,
+  })
+end
+struct = absent("struct", "string.pack and string.unpack do the same") -- luacheck: ignore
+cmsgpack = absent("cmsgpack", "run the script on the server (redis.script), or use cjson") -- luacheck: ignore
+
 redis = require "vlock.redis" -- luacheck: ignore
 vlock = require "vlock.init" -- luacheck: ignore
 package.loaded.vlock = vlock

@@ -251,26 +251,34 @@ local function encode_number(number)
   return string.format("%.17g", number)
 end
 
+-- How long the array is that a table would be written as; nil: it is an object. A list may have holes, which are written as null, as long
+-- as it is short or at least half full: lua-cjson's rule.
+local function array_length(value)
+  if getmetatable(value) == array_type then
+    return #value
+  end
+  local count, largest = 0, 0
+  for key in pairs(value) do
+    if type(key) ~= "number" or key < 1 or key ~= math.floor(key) then
+      return nil
+    end
+    count, largest = count + 1, math.max(largest, key)
+  end
+  if count > 0 and (largest <= 10 or largest <= 2 * count) then
+    return largest
+  end
+end
+
 --- Whether a table would be written as an array: it is marked as one, or is a list that is not empty.
 function json.is_array(value)
-  if getmetatable(value) == array_type then
-    return true
-  end
-  local count = 0
-  for key in pairs(value) do
-    if type(key) ~= "number" then
-      return false
-    end
-    count = count + 1
-  end
-  return count > 0 and count == #value
+  return array_length(value) ~= nil
 end
 
 local encode
 
-local function encode_array(value, depth)
+local function encode_array(value, length, depth)
   local pieces = {}
-  for i = 1, #value do
+  for i = 1, length do
     pieces[i] = encode(value[i], depth)
   end
   return "[" .. table.concat(pieces, ",") .. "]"
@@ -308,8 +316,9 @@ function encode(value, depth)
   elseif depth > DEPTH then
     error("a table nested deeper than " .. DEPTH .. " cannot be written as JSON", 0)
   end
-  if json.is_array(value) then
-    return encode_array(value, depth + 1)
+  local length = array_length(value)
+  if length then
+    return encode_array(value, length, depth + 1)
   end
   return encode_object(value, depth + 1)
 end

@@ -31,7 +31,8 @@ describe("json", function()
     for _, bad in ipairs { 0 / 0, math.huge, print, { [true] = 1 } } do
       assert.is_false((pcall(json.encode, bad)))
     end
-    assert.are.equal('{"1":"a","3":"b"}', json.encode { [1] = "a", [3] = "b" })
+    assert.are.equal('["a",null,"b"]', json.encode { [1] = "a", [3] = "b" })
+    assert.are.equal('{"1":"a","30":"b"}', json.encode { [1] = "a", [30] = "b" })
   end)
 end)
 
