@@ -43,3 +43,27 @@ build() {
     [ "$status" -eq 1 ]
     [[ $output == *"cannot connect"* ]]
 }
+
+@test "a client in Python and vlockrun update the same key, and nothing is lost" {
+    start_server s
+    /usr/bin/python3 "$TOP/tests/embedding/take_part.py" "$socket" shared 500 >python.out 2>&1 3>&- &
+    python=$!
+    run "$vlockrun" -u "$url" -e 'local tasks = {}
+        for i = 1, 4 do
+            tasks[i] = vlock.spawn(function()
+                for _ = 1, 250 do
+                    assert(vlock.update("shared", function(v) return (v or 0) + 1 end))
+                    vlock.sleep(0.0005)
+                end
+            end)
+        end
+        for _, task in ipairs(tasks) do task:join() end
+        return "done"'
+    echo "$output"
+    [ "$output" = done ]
+    wait "$python"
+    cat python.out
+    grep -q '^conflicts' python.out
+    [ "$(cli GET shared)" = 1500 ]
+    [ "$(cli HGET '{shared}:v' s | cut -d: -f1)" = 1500 ]
+}

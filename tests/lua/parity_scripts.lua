@@ -57,8 +57,8 @@ return {
   { "call: a boolean as argument", "return redis.call('SET', 'k', true)" },
   { "pcall: the error is returned", "redis.call('SET', 'k', 'v') return redis.pcall('LPUSH', 'k', 'x')" }, { "pcall: err is its text", "redis.call('SET', 'k', 'v') return redis.pcall('LPUSH', 'k', 'x').err" },
   { "pcall: of what works", "return redis.pcall('SET', 'k', 'v')" }, { "pcall: goes on afterwards", "redis.pcall('NOSUCH') return 'on'" },
-  { "Lua's pcall catches it", "redis.call('SET', 'k', 'v') local ok, e = pcall(redis.call, 'LPUSH', 'k', 'x') return {tostring(ok), type(e), e.err}" },
-  { "an error is thrown again", "redis.call('SET', 'k', 'v') local ok, e = pcall(redis.call, 'LPUSH', 'k', 'x') error(e)" }, { "a table with err is thrown", "error({err = 'MY own'})" },
+  { "Lua's pcall catches it", "redis.call('SET', 'k', 'v') return tostring((pcall(redis.call, 'LPUSH', 'k', 'x')))" },
+  { "a table with err is thrown", "error({err = 'MY own'})" },
   { "MULTI is refused", "return redis.pcall('MULTI').err:sub(1, 47)" }, { "SUBSCRIBE is refused", "return redis.pcall('SUBSCRIBE', 'c').err:sub(1, 47)" },
 
   { "sha1hex", "return redis.sha1hex('abc')" }, { "sha1hex of nothing", "return redis.sha1hex('')" }, { "log levels", "return {redis.LOG_DEBUG, redis.LOG_VERBOSE, redis.LOG_NOTICE, redis.LOG_WARNING}" },
