@@ -77,7 +77,7 @@ local function compile(program, options)
   if options.eval and load("return " .. text, program.name, "t") then
     text = "return " .. text
   end
-  local chunk, reason = load(text, program.name, "t")
+  local chunk, reason = load(text, program.name, "t", require("vlock.policy").environment())
   if not chunk then
     error({ exit = EXIT.script, message = reason }, 0)
   end

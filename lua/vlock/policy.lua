@@ -24,13 +24,18 @@ end
 
 -- ---- files
 
+--- What the chunk of a policy sees: the globals, and all and any. What it sets becomes global.
+function policy.environment()
+  return setmetatable({ all = policy.all, any = policy.any }, { __index = _G, __newindex = _G })
+end
+
 -- Chunks by path: compiled once, run once for every instance.
 local compiled = {}
 
 local function run_chunk(text, path)
   local entry = compiled[path]
   if not entry or entry.text ~= text then
-    local chunk, reason = load((text:gsub("^#[^\n]*", "")), "@" .. (path:gsub("^built%-in ", "")), "t")
+    local chunk, reason = load((text:gsub("^#[^\n]*", "")), "@" .. (path:gsub("^built%-in ", "")), "t", policy.environment())
     if not chunk then
       error(reason, 0)
     end

@@ -98,6 +98,14 @@ END
     [ "$(field verified)" = true ]
 }
 
+@test "a policy of policies: all and any are known in the file" {
+    printf 'return { retry = all { { "attempts", max = 2 }, "deadline" }, backoff = "none" }' >both.lua
+    lab -n 2k both.lua
+    [ "$(field policy.parts.retry)" = "all(attempts, deadline)" ]
+    [ "$(field gave_up)" -gt 0 ]
+    [ "$(field verified)" = true ]
+}
+
 @test "--store chooses the store: watch, or a file of one's own that cheats and is caught" {
     lab -n 500 --workers 10 --store watch "$TOP/lua/backoff/full_jitter.lua"
     [ "$status" -eq 0 ]
