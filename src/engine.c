@@ -396,9 +396,9 @@ void vlock_interrupt(vlock_engine *engine, const char *reason)
     vlock_scheduler_interrupt(engine->scheduler, reason);
 }
 
-uint64_t vlock_turns(const vlock_engine *engine)
+bool vlock_is_stuck(vlock_engine *engine)
 {
-    return vlock_scheduler_turns(engine->scheduler);
+    return vlock_scheduler_is_stuck(engine->scheduler);
 }
 
 const char *vlock_version(void)

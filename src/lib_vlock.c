@@ -83,6 +83,13 @@ static int l_on_interrupt(lua_State *L)
     return 0;
 }
 
+/* watch(): code of this run that never waits is an error from now on. */
+static int l_watch(lua_State *L)
+{
+    vlock_scheduler_watch(vlock_scheduler_of(L), true);
+    return 0;
+}
+
 static int l_tag(lua_State *L)
 {
     vlock_scheduler_push_tag(L);
@@ -295,6 +302,7 @@ int vlock_lib_vlock_open(lua_State *L, uint64_t seed)
         {"spawn", l_spawn},
         {"task", l_task},
         {"on_interrupt", l_on_interrupt},
+        {"watch", l_watch},
         {"resume", vlock_scheduler_resume},
         {"tag", l_tag},
         {"check_can_wait", l_check_can_wait},

@@ -38,7 +38,8 @@ struct vlock_scheduler {
     volatile sig_atomic_t is_interrupted;
     const char *volatile reason;
     char *interrupted_at; /* the traceback of the code that had to be stopped */
-    volatile uint64_t turns;
+    volatile uint64_t turns, turns_seen; /* of the loop; as of the last look */
+    volatile sig_atomic_t is_watched;
     int interrupt_handler; /* a reference in the registry */
     int live_count;
     int awaited; /* parked tasks that wait for a reply */
@@ -342,14 +343,15 @@ int vlock_task_join(lua_State *L)
  * the very next instruction, so that no pcall, however many of them, holds it up. */
 static void on_hook(lua_State *L, lua_Debug *frame)
 {
-    (void)frame;
     struct vlock_scheduler *s = vlock_scheduler_of(L);
     if (!s->is_interrupted) {
         lua_sethook(L, NULL, 0, 0);
         return;
     }
     if (!s->interrupted_at) {
-        luaL_traceback(L, L, s->reason, 0);
+        lua_getinfo(L, "Sl", frame);
+        lua_pushfstring(L, "%s:%d: %s", frame->short_src, frame->currentline, s->reason);
+        luaL_traceback(L, L, lua_tostring(L, -1), 0);
         s->interrupted_at = strdup(lua_tostring(L, -1));
     }
     lua_sethook(L, on_hook, LUA_MASKCOUNT, 1);
@@ -368,9 +370,16 @@ void vlock_scheduler_interrupt(struct vlock_scheduler *s, const char *reason)
         return; /* it is full: the loop is awake already */
 }
 
-uint64_t vlock_scheduler_turns(const struct vlock_scheduler *s)
+bool vlock_scheduler_is_stuck(struct vlock_scheduler *s)
 {
-    return s->turns;
+    bool is_stuck = s->is_watched && s->running && s->turns == s->turns_seen;
+    s->turns_seen = s->turns;
+    return is_stuck;
+}
+
+void vlock_scheduler_watch(struct vlock_scheduler *s, bool wants)
+{
+    s->is_watched = wants;
 }
 
 int vlock_scheduler_resume(lua_State *L)
@@ -441,8 +450,8 @@ static int l_spawn_handler(lua_State *L)
 /* Whether the run goes on: the script takes care of the interrupt itself. */
 static bool is_handled(struct vlock_scheduler *s)
 {
-    if (s->interrupt_handler == LUA_NOREF)
-        return false;
+    if (s->interrupt_handler == LUA_NOREF || s->interrupted_at)
+        return false; /* nobody asked, or code had to be stopped by force */
     s->is_interrupted = 0;
     lua_pushcfunction(s->L, l_spawn_handler);
     if (lua_pcall(s->L, 0, 0, 0) == LUA_OK)
@@ -522,6 +531,7 @@ static void end_run(struct vlock_scheduler *s)
 {
     struct vlock_task *task;
     s->is_running = false;
+    s->is_watched = 0;
     while ((task = TAILQ_FIRST(&s->live)))
         end_task(task);
     while ((task = TAILQ_FIRST(&s->failed)))

@@ -91,9 +91,12 @@ void vlock_scheduler_push_tag(lua_State *L);
 
 /* ---- the end of a run from outside ---- */
 
-/* See vlock_interrupt() and vlock_turns() in vlock.h. Safe in signal handlers. */
+/* See vlock_interrupt() and vlock_is_stuck() in vlock.h. Safe in signal handlers. */
 void vlock_scheduler_interrupt(struct vlock_scheduler *scheduler, const char *reason);
-uint64_t vlock_scheduler_turns(const struct vlock_scheduler *scheduler);
+bool vlock_scheduler_is_stuck(struct vlock_scheduler *scheduler);
+
+/* Whether the present run wants to be watched for code that never waits; over with the run. */
+void vlock_scheduler_watch(struct vlock_scheduler *scheduler, bool wants);
 
 /* The function on top of L's stack (popped; nil: none) is called, as a task, with the reason, when the run is interrupted; then the
  * run goes on, and the next interrupt ends it. */

@@ -168,9 +168,9 @@ VLOCK_API int vlock_descriptor(vlock_engine *engine);
  * signal that is handled in the engine's thread. `reason` is a static string, shown in the message. */
 VLOCK_API void vlock_interrupt(vlock_engine *engine, const char *reason);
 
-/* A number that changes whenever the engine's loop turns. A watchdog that sees it stand still knows that Lua code does not yield.
- * May be called from a signal handler. */
-VLOCK_API uint64_t vlock_turns(const vlock_engine *engine);
+/* For a watchdog that asks at intervals, from a signal handler if it likes: whether Lua code has been running since the last call without
+ * ever waiting, in a script that asked to be watched for that (the lab does: a policy that loops forever is broken). */
+VLOCK_API bool vlock_is_stuck(vlock_engine *engine);
 
 /* "0.1.0", and the versions of what it runs on: "hiredis 0.14.1, Lua 5.4.4, libevent 2.1.12-stable". */
 VLOCK_API const char *vlock_version(void);

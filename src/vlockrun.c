@@ -31,12 +31,18 @@ static volatile sig_atomic_t interrupted_by; /* the first signal */
 static volatile time_t interrupted_at;       /* seconds on the monotonic clock */
 static const char *volatile timeout_reason = "the --timeout is over";
 
+/* It took too long, or never waited; nobody pressed Ctrl-C. */
+static bool is_script_to_blame(void)
+{
+    return interrupted_by == SIGALRM || interrupted_by == SIGVTALRM;
+}
+
 static void leave_at_once(void)
 {
     static const char message[] = "vlockrun: the script does not end: leaving it\n";
     if (write(STDERR_FILENO, message, sizeof message - 1) < 0)
         _exit(EXIT_INTERRUPTED);
-    _exit(interrupted_by == SIGALRM ? EXIT_SCRIPT : EXIT_INTERRUPTED); /* the private server goes with us: its guardian sees to it */
+    _exit(is_script_to_blame() ? EXIT_SCRIPT : EXIT_INTERRUPTED); /* the private server goes with us: its guardian sees to it */
 }
 
 static void on_signal(int number)
@@ -56,6 +62,20 @@ static void on_signal(int number)
     errno = saved;
 }
 
+/* Once a second of processor time: has a policy run through two of them without waiting? */
+static void on_tick(int number)
+{
+    static volatile sig_atomic_t stuck_ticks;
+    int saved = errno;
+    stuck_ticks = running_engine && vlock_is_stuck(running_engine) ? stuck_ticks + 1 : 0;
+    if (stuck_ticks == 2 && !interrupted_by) {
+        interrupted_by = number;
+        vlock_interrupt(running_engine, "it runs for 2 s without waiting for anything: an endless loop?");
+        alarm(WATCHDOG_SECONDS);
+    }
+    errno = saved;
+}
+
 static void catch_signals(int64_t timeout_ns)
 {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
@@ -63,6 +83,9 @@ static void catch_signals(int64_t timeout_ns)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGALRM, &action, NULL);
+    action.sa_handler = on_tick;
+    sigaction(SIGVTALRM, &action, NULL);
+    setitimer(ITIMER_VIRTUAL, &(struct itimerval){.it_interval = {.tv_sec = 1}, .it_value = {.tv_sec = 1}}, NULL);
     signal(SIGPIPE, SIG_IGN);
     if (timeout_ns > 0) {
         struct itimerval timer = {.it_value = {.tv_sec = timeout_ns / 1000000000, .tv_usec = timeout_ns % 1000000000 / 1000 + 1}};
@@ -92,7 +115,7 @@ static int exit_code_of(const struct vlock_error *error)
     case VLOCK_ERR_UNREACHABLE:
         return EXIT_UNREACHABLE;
     case VLOCK_ERR_INTERRUPTED:
-        return interrupted_by == SIGALRM ? EXIT_SCRIPT : EXIT_INTERRUPTED;
+        return is_script_to_blame() ? EXIT_SCRIPT : EXIT_INTERRUPTED;
     default:
         return EXIT_SCRIPT;
     }

@@ -325,6 +325,7 @@ function lab.run(setup)
     unknown = 0,
     errors = 0,
   }
+  core.watch()
   core.on_interrupt(function(reason)
     run.stopping = reason
   end)

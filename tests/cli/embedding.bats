@@ -6,12 +6,12 @@ load environment
 # build NAME: tests/embedding/NAME.c against the installed library.
 build() {
     if [ ! -d "$scratch/root" ]; then
-        make --no-print-directory -s -C "$TOP" install DESTDIR="$scratch/root" PREFIX=/usr >&2
+        make --no-print-directory -s -C "$TOP" install DESTDIR="$scratch/root" >&2 # all is built: nothing else changes there
     fi
-    export PKG_CONFIG_PATH=$scratch/root/usr/lib/pkgconfig LD_LIBRARY_PATH=$scratch/root/usr/lib
+    export PKG_CONFIG_PATH=$scratch/root/usr/local/lib/pkgconfig LD_LIBRARY_PATH=$scratch/root/usr/local/lib
     # shellcheck disable=SC2046 # several words
     ${CC:-cc} -std=gnu11 -Wall -Wextra -Werror -pthread ${SANITIZER:+-fsanitize=$SANITIZER} -o "$scratch/$1" "$TOP/tests/embedding/$1.c" \
-        $(pkg-config --define-variable=prefix="$scratch/root/usr" --cflags --libs vlock)
+        $(pkg-config --define-variable=prefix="$scratch/root/usr/local" --cflags --libs vlock)
 }
 
 @test "four threads with an engine each lose none of 10,000 increments" {

@@ -71,7 +71,7 @@ END
     cd "$scratch/root/usr"
     [ "$(find . ! -type d ! -path './share/*' | sort | tr '\n' ' ')" = "./bin/vlockrun ./include/vlock.h ./include/vlock_error.h \
 ./include/vlock_reply.h ./lib/libvlock.a ./lib/libvlock.so ./lib/libvlock.so.0 ./lib/pkgconfig/vlock.pc " ]
-    diff -r "$TOP/lua" share/vlock/lua
+    diff -r --exclude=README.md "$TOP/lua" share/vlock/lua
     grep -qx 'prefix=/usr' lib/pkgconfig/vlock.pc
     ! grep -rq "$scratch" lib/pkgconfig/vlock.pc bin/vlockrun
     touch share/vlock/lua/backoff/of_the_user.lua bin/other

@@ -239,6 +239,19 @@ END
     [[ $output == *"no backoff 'ful_jitter', did you mean 'full_jitter'?"* ]]
 }
 
+@test "a policy that loops forever is ended, with its line" {
+    printf 'return {\n  backoff = function()\n    while true do end\n  end,\n}\n' >endless.lua
+    run timeout 20 "$vlockrun" -n 5k endless.lua
+    [ "$status" -eq 1 ]
+    [[ $output == *"endless.lua:3: it runs for 2 s without waiting for anything: an endless loop?"* ]]
+    printf 'return { backoff = function() while true do pcall(function() while true do end end) end end }' >endless.lua
+    run timeout 20 "$vlockrun" -n 5k endless.lua
+    [ "$status" -eq 1 ]
+    # A script that computes for long is none of this.
+    run timeout 20 "$vlockrun" -e 'local t = os.clock() while os.clock() - t < 3.5 do end return "done"'
+    [ "$output" = done ]
+}
+
 @test "on a terminal a bar moves while it runs, and leaves no trace in a file" {
     script -qec "$vlockrun -n 20k $TOP/lua/backoff/full_jitter.lua" typescript >/dev/null
     grep -q 'commits/s  .*% conflicts' typescript
