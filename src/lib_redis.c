@@ -22,6 +22,7 @@
 /* A userdata: one link, and what its commands have made of it. */
 struct connection {
     struct vlock_link *link;
+    bool is_resp3;
     bool is_shared;      /* by all tasks: nothing may freeze it or change its state */
     bool is_stateful;    /* between WATCH or MULTI and their end */
     unsigned generation; /* of the link on which that state stands; 0: not there yet */
@@ -78,16 +79,18 @@ static int l_traffic(lua_State *L)
 }
 
 /* Pushes a new connection. The userdata comes first, empty, so that it is safe at every instant. */
-static struct connection *push_connection_to(lua_State *L, const struct vlock_url *url, bool is_shared)
+static struct connection *push_connection_to(lua_State *L, const struct vlock_url *url, bool is_shared, bool is_resp3)
 {
     struct library *library = library_of(L);
     struct connection *connection = lua_newuserdatauv(L, sizeof *connection, 0);
     memset(connection, 0, sizeof *connection);
     luaL_setmetatable(L, CONNECTION_TYPE);
     connection->is_shared = is_shared;
+    connection->is_resp3 = is_resp3;
 
     struct vlock_error error;
     struct vlock_link_options options = {
+        .is_resp3 = is_resp3,
         .connect_timeout_ns = library->host->connect_timeout_ns,
         .reconnects = true,
     };
@@ -108,7 +111,7 @@ static void push_connection(lua_State *L, const char *text, const char *password
         luaL_error(L, "%s", error.message);
     if (password && !url->password)
         url->password = strdup(password);
-    push_connection_to(L, url, is_shared);
+    push_connection_to(L, url, is_shared, false);
     vlock_url_clear(url);
     lua_remove(L, -2);
 }
@@ -151,7 +154,7 @@ static int l_connect(lua_State *L)
     if (lua_isnil(L, -1))
         push_server_connection(L, false);
     else
-        push_connection_to(L, vlock_link_url(check_connection(L, -1)->link), false);
+        push_connection_to(L, vlock_link_url(check_connection(L, -1)->link), false, false);
     return 1;
 }
 
@@ -169,6 +172,23 @@ static void push_present_connection(lua_State *L)
     push_server_connection(L, true);
     lua_pushvalue(L, -1);
     lua_setfield(L, LUA_REGISTRYINDEX, CONNECTION_TYPE ".shared");
+}
+
+/* resp3(): a connection that all tasks may share, to the server of this task's commands, and that speaks RESP3. */
+static int l_resp3(lua_State *L)
+{
+    if (!vlock_link_has_resp3())
+        return luaL_error(L, "redis.setresp(3) needs hiredis 1.0 or later; this is %s", vlock_link_library());
+    push_present_connection(L);
+    push_connection_to(L, vlock_link_url(check_connection(L, -1)->link), true, true);
+    return 1;
+}
+
+/* local_connection(): what use() set for this task, or nil. */
+static int l_local_connection(lua_State *L)
+{
+    vlock_task_push_local(L);
+    return 1;
 }
 
 /* use(connection or nil): commands of this task, and of those it spawns from now on, go there. */
@@ -281,6 +301,7 @@ static lua_KContext context_of(int64_t deadline_ns, bool raises)
 
 struct arrival {
     lua_State *stack;
+    bool is_resp3;
     enum vlock_link_outcome outcome;
     const struct redisReply *reply;
     const char *message;
@@ -295,7 +316,7 @@ static int l_deliver(lua_State *L)
         return luaL_error(L, "out of memory");
     lua_pushinteger(L, arrival->outcome);
     if (arrival->reply)
-        vlock_reply_push(L, arrival->reply);
+        vlock_reply_push(L, arrival->reply, arrival->is_resp3);
     else
         lua_pushstring(L, arrival->message);
     lua_xmove(L, arrival->stack, 2);
@@ -305,7 +326,7 @@ static int l_deliver(lua_State *L)
 static void on_outcome(void *user, enum vlock_link_outcome outcome, const struct redisReply *reply, const char *message)
 {
     struct vlock_task *task = user;
-    struct arrival arrival = {vlock_task_stack(task), outcome, reply, message};
+    struct arrival arrival = {vlock_task_stack(task), vlock_task_mark(task), outcome, reply, message};
     lua_State *L = vlock_task_main_state(task);
     lua_pushcfunction(L, l_deliver);
     lua_pushlightuserdata(L, &arrival);
@@ -331,7 +352,7 @@ static int send_and_park(lua_State *L, lua_KContext context)
                                                     context / 2, on_outcome, task);
     if (!request)
         return luaL_error(L, "out of memory");
-    vlock_task_await(task, request);
+    vlock_task_await(task, request, connection->is_resp3);
     return vlock_scheduler_park(L, context, arrived);
 }
 
@@ -581,6 +602,8 @@ int vlock_lib_redis_open(lua_State *L, const struct vlock_redis_host *host)
         {"pcall", l_pcall},
         {"connect", l_connect},
         {"use", l_use},
+        {"local_connection", l_local_connection},
+        {"resp3", l_resp3},
         {"error_reply", l_error_reply},
         {"status_reply", l_status_reply},
         {"sha1hex", l_sha1hex},

@@ -326,29 +326,32 @@ static void on_greeting(redisAsyncContext *context, void *opaque, void *arg)
     }
 }
 
+static void send_greeting(struct vlock_link *link, int count, const char **words)
+{
+    link->greetings_left++;
+    redisAsyncCommandArgv(link->context, on_greeting, link, count, words, NULL);
+}
+
+/* HELLO 3, which also logs in, or AUTH; then SELECT. */
 static void greet(struct vlock_link *link)
 {
     const struct vlock_url *url = &link->url;
     const char *user = url->user && url->user[0] ? url->user : NULL;
+    char number[16];
     link->state = LINK_GREETING;
-    link->greetings_left = (url->password ? 1 : 0) + (url->db ? 1 : 0);
-    if (!link->greetings_left) {
-        link_is_up(link);
-        return;
-    }
-    if (url->password && user) {
-        const char *auth[] = {"AUTH", user, url->password};
-        redisAsyncCommandArgv(link->context, on_greeting, link, 3, auth, NULL);
-    } else if (url->password) {
-        const char *auth[] = {"AUTH", url->password};
-        redisAsyncCommandArgv(link->context, on_greeting, link, 2, auth, NULL);
-    }
+    link->greetings_left = 0;
+    if (link->options.is_resp3)
+        send_greeting(link, url->password ? 5 : 2, (const char *[]){"HELLO", "3", "AUTH", user ? user : "default", url->password});
+    else if (url->password && user)
+        send_greeting(link, 3, (const char *[]){"AUTH", user, url->password});
+    else if (url->password)
+        send_greeting(link, 2, (const char *[]){"AUTH", url->password});
     if (url->db) {
-        char number[16];
         snprintf(number, sizeof number, "%d", url->db);
-        const char *selection[] = {"SELECT", number};
-        redisAsyncCommandArgv(link->context, on_greeting, link, 2, selection, NULL);
+        send_greeting(link, 2, (const char *[]){"SELECT", number});
     }
+    if (!link->greetings_left)
+        link_is_up(link);
 }
 
 static void on_connected(const redisAsyncContext *context, int status)
@@ -644,6 +647,15 @@ const struct vlock_url *vlock_link_url(const struct vlock_link *link)
 struct vlock_link_traffic vlock_link_traffic(const struct vlock_link *link)
 {
     return link->traffic;
+}
+
+bool vlock_link_has_resp3(void)
+{
+#ifdef REDIS_REPLY_MAP
+    return true;
+#else
+    return false;
+#endif
 }
 
 #define TEXT(token) #token

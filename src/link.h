@@ -50,6 +50,7 @@ struct vlock_link_pool {
 
 struct vlock_link_options {
     int64_t connect_timeout_ns; /* for one attempt to connect, authentication included */
+    bool is_resp3;              /* speak RESP3: only where vlock_link_has_resp3() */
     bool reconnects;            /* whether a lost connection is made again by itself */
 };
 
@@ -91,6 +92,9 @@ struct vlock_link_traffic {
     int64_t writes; /* write system calls that this link asked for */
 };
 struct vlock_link_traffic vlock_link_traffic(const struct vlock_link *link);
+
+/* Whether hiredis understands RESP3: from 1.0 on. */
+bool vlock_link_has_resp3(void);
 
 /* "hiredis 0.14.1". */
 const char *vlock_link_library(void);

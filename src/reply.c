@@ -38,35 +38,35 @@ void vlock_reply_push_error(lua_State *L, const char *text, const char *outcome)
     lua_setmetatable(L, -2);
 }
 
-static void push_array(lua_State *L, const redisReply *reply)
+static void push_array(lua_State *L, const redisReply *reply, bool is_resp3)
 {
     lua_createtable(L, (int)reply->elements, 0);
     for (size_t i = 0; i < reply->elements; i++) {
-        vlock_reply_push(L, reply->element[i]);
+        vlock_reply_push(L, reply->element[i], is_resp3);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
 }
 
 #ifdef REDIS_REPLY_MAP
 /* A RESP3 aggregate as Redis shows it to scripts: {map = {…}}, {set = {member = true …}}. */
-static void push_map(lua_State *L, const redisReply *reply)
+static void push_map(lua_State *L, const redisReply *reply, bool is_resp3)
 {
     lua_createtable(L, 0, 1);
     lua_createtable(L, 0, (int)(reply->elements / 2));
     for (size_t i = 0; i + 1 < reply->elements; i += 2) {
-        vlock_reply_push(L, reply->element[i]);
-        vlock_reply_push(L, reply->element[i + 1]);
+        vlock_reply_push(L, reply->element[i], is_resp3);
+        vlock_reply_push(L, reply->element[i + 1], is_resp3);
         lua_rawset(L, -3);
     }
     lua_setfield(L, -2, "map");
 }
 
-static void push_set(lua_State *L, const redisReply *reply)
+static void push_set(lua_State *L, const redisReply *reply, bool is_resp3)
 {
     lua_createtable(L, 0, 1);
     lua_createtable(L, 0, (int)reply->elements);
     for (size_t i = 0; i < reply->elements; i++) {
-        vlock_reply_push(L, reply->element[i]);
+        vlock_reply_push(L, reply->element[i], is_resp3);
         lua_pushboolean(L, 1);
         lua_rawset(L, -3);
     }
@@ -92,7 +92,7 @@ static void push_tagged(lua_State *L, const char *tag, const redisReply *reply)
     lua_setfield(L, -2, tag);
 }
 
-void vlock_reply_push(lua_State *L, const redisReply *reply)
+void vlock_reply_push(lua_State *L, const redisReply *reply, bool is_resp3)
 {
     luaL_checkstack(L, 6, "a reply is nested too deeply");
     switch (reply->type) {
@@ -109,7 +109,7 @@ void vlock_reply_push(lua_State *L, const redisReply *reply)
         vlock_reply_push_error(L, reply->str, NULL);
         break;
     case REDIS_REPLY_ARRAY:
-        push_array(L, reply);
+        push_array(L, reply, is_resp3);
         break;
 #ifdef REDIS_REPLY_MAP
     case REDIS_REPLY_DOUBLE:
@@ -121,13 +121,13 @@ void vlock_reply_push(lua_State *L, const redisReply *reply)
         lua_pushboolean(L, reply->integer != 0);
         break;
     case REDIS_REPLY_MAP:
-        push_map(L, reply);
+        push_map(L, reply, is_resp3);
         break;
     case REDIS_REPLY_SET:
-        push_set(L, reply);
+        push_set(L, reply, is_resp3);
         break;
     case REDIS_REPLY_PUSH:
-        push_array(L, reply);
+        push_array(L, reply, is_resp3);
         break;
     case REDIS_REPLY_BIGNUM:
         push_tagged(L, "big_number", reply);
@@ -137,7 +137,10 @@ void vlock_reply_push(lua_State *L, const redisReply *reply)
         break;
 #endif
     default:
-        lua_pushboolean(L, 0); /* null */
+        if (is_resp3)
+            lua_pushnil(L);
+        else
+            lua_pushboolean(L, 0);
         break;
     }
 }

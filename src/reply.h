@@ -11,6 +11,7 @@
 #define VLOCK_REPLY_H
 
 #include <lua.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "vlock_reply.h"
@@ -18,8 +19,9 @@
 struct redisReply;
 struct vlock_buffer;
 
-/* Pushes one value. May raise a Lua error (out of memory): call it protected. */
-void vlock_reply_push(lua_State *L, const struct redisReply *reply);
+/* Pushes one value. A null is false, or nil where the reply came by RESP3, as in Redis. May raise a Lua error (out of memory): call it
+ * protected. */
+void vlock_reply_push(lua_State *L, const struct redisReply *reply, bool is_resp3);
 
 /* Pushes an error as scripts see it: a table {err = text} that prints as its text. `outcome` NULL, or what is stored in the
  * table's field `outcome`. May raise. */

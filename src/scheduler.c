@@ -139,9 +139,15 @@ void vlock_task_push_local(lua_State *L)
     lua_remove(L, -2);
 }
 
-void vlock_task_await(struct vlock_task *task, struct vlock_request *request)
+int vlock_task_mark(const struct vlock_task *task)
+{
+    return task->mark;
+}
+
+void vlock_task_await(struct vlock_task *task, struct vlock_request *request, int mark)
 {
     task->request = request;
+    task->mark = mark;
     task->scheduler->awaited++;
 }
 

@@ -69,8 +69,10 @@ void vlock_task_wake(struct vlock_task *task, int pushed);
 lua_State *vlock_task_stack(struct vlock_task *task);
 lua_State *vlock_task_main_state(struct vlock_task *task); /* the engine's, for protected calls from callbacks */
 
-/* The request that a parked task waits for, cancelled if the task is ended first. NULL: none. */
-void vlock_task_await(struct vlock_task *task, struct vlock_request *request);
+/* The request that a task waits for once it has parked, cancelled if the task is ended first. `mark` is what the callback wants to
+ * know again: vlock_task_mark(). */
+void vlock_task_await(struct vlock_task *task, struct vlock_request *request, int mark);
+int vlock_task_mark(const struct vlock_task *task);
 
 /* Wakes the running task, which parks next, at this time on vlock_clock_now()'s scale, with nothing pushed. */
 void vlock_task_wake_at(struct vlock_task *task, int64_t when_ns);

@@ -39,6 +39,7 @@ struct vlock_task {
     int anchor;            /* its reference in the registry; LUA_NOREF after its end */
     struct vlock_timer timer;
     struct vlock_request *request;        /* that it waits for */
+    int mark;                             /* of that request */
     struct vlock_task *joined;            /* the task it waits for */
     struct task_list joiners;             /* tasks that wait for this one */
     TAILQ_ENTRY(vlock_task) joiner_entry; /* in joined->joiners */

@@ -97,13 +97,23 @@ function redis.add_script_folder(folder)
   table.insert(script_folders, 1, folder)
 end
 
---- redis.setresp(2) is how replies are converted anyway.
+-- The connections that setresp(3) has put in the place of others, by the task that called it.
+local replaced = setmetatable({}, { __mode = "k" })
+
+--- redis.setresp(3): from here on this task's commands go by a connection that speaks RESP3, and their replies are converted as Redis
+-- does it for RESP3: a null is nil, a map {map = {…}}, a set {set = {…}}, a double {double = …}. setresp(2) goes back. Needs hiredis 1.0.
 function redis.setresp(version)
   if version ~= 2 and version ~= 3 then
     error("RESP version must be 2 or 3.", 2)
   end
-  if version == 3 then
-    error("redis.setresp(3) is not supported yet: replies are converted as RESP2", 2)
+  local present = redis.local_connection()
+  local is_resp3 = present and replaced[present] ~= nil
+  if version == 3 and not is_resp3 then
+    local speaking = redis.resp3()
+    replaced[speaking] = { before = present }
+    redis.use(speaking)
+  elseif version == 2 and is_resp3 then
+    redis.use(replaced[present].before)
   end
 end
 

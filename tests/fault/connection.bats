@@ -194,3 +194,24 @@ return own:pcall("MULTI").err or "went on"'
     [ "$status" -eq 3 ]
     grep -q 'UNREACHABLE' err
 }
+
+@test "a server that takes the connection and never greets is given up after the connect time-out" {
+    cat >silent.py <<'END'
+import socket, time
+server = socket.socket()
+server.bind(("127.0.0.1", 0))
+server.listen(5)
+open("port", "w").write(str(server.getsockname()[1]))
+time.sleep(60)
+END
+    /usr/bin/python3 silent.py 3>&- &
+    servers+=($!)
+    for i in $(seq 100); do [ -s port ] && break; sleep 0.02; done
+    start=$SECONDS
+    run timeout 30 "$vlockrun" -u "redis://:s3cret@127.0.0.1:$(cat port)" -e 'redis.call("PING")'
+    echo "$output"
+    [ "$status" -eq 3 ]
+    [[ $output == *"no connection in time"* ]]
+    [[ $output != *s3cret* ]]
+    [ $((SECONDS - start)) -le 8 ]
+}

@@ -79,4 +79,16 @@ return {
   { "bit.band, bor, bxor", "return {bit.band(12, 10), bit.bor(12, 10), bit.bxor(12, 10), bit.bnot(0)}" },
   { "bit shifts", "return {bit.lshift(1, 31), bit.rshift(-1, 28), bit.arshift(-256, 4), bit.rol(0x12345678, 12), bit.ror(0x12345678, 12)}" },
   { "bit.tobit, tohex, bswap", "return {bit.tobit(0xffffffff), bit.tohex(255), bit.tohex(-1, 4), bit.tohex(255, -4), bit.bswap(0x12345678)}" },
+
+  -- by RESP3, where hiredis has it
+  { "RESP3: a map", "redis.call('HSET', 'h', 'f', 'v') redis.setresp(3) return redis.call('HGETALL', 'h').map.f", needs_resp3 = true },
+  { "RESP3: a set", "redis.call('SADD', 's', 'a') redis.setresp(3) return tostring(redis.call('SMEMBERS', 's').set.a)", needs_resp3 = true },
+  { "RESP3: a double", "redis.call('ZADD', 'z', 1.5, 'm') redis.setresp(3) return tostring(redis.call('ZSCORE', 'z', 'm').double)", needs_resp3 = true },
+  { "RESP3: a null", "redis.setresp(3) return tostring(redis.call('GET', 'absent'))", needs_resp3 = true },
+  { "RESP3: a null in an array", "redis.call('SET', 'k', 'v') redis.setresp(3) return tostring(redis.call('MGET', 'absent', 'k')[1])", needs_resp3 = true },
+  { "RESP3: and back", "redis.setresp(3) redis.setresp(2) return tostring(redis.call('GET', 'absent'))", needs_resp3 = true },
+  { "RESP3: a status and an integer", "redis.setresp(3) return {redis.call('SET', 'k', 'v'), redis.call('INCR', 'n')}", needs_resp3 = true },
+  { "RESP3: an error", "redis.setresp(3) redis.call('SET', 'k', 'v') return redis.pcall('LPUSH', 'k', 'x')", needs_resp3 = true },
+  { "RESP3: an empty map", "redis.setresp(3) return tostring(next(redis.call('HGETALL', 'absent').map))", needs_resp3 = true },
+  { "RESP3: the map is returned flat", "redis.call('HSET', 'h', 'f', 'v') redis.setresp(3) return redis.call('HGETALL', 'h')", needs_resp3 = true },
 }
