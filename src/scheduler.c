@@ -212,7 +212,7 @@ static void fail(struct vlock_task *task)
     task->state = TASK_FAILED;
     if (TAILQ_EMPTY(&task->joiners) && task != s->main) {
         TAILQ_INSERT_TAIL(&s->failed, task, entry);
-        task->is_unclaimed = true;
+        task->unclaimed_in = &s->failed;
         s->has_new_failure = true;
     }
     leave(task);
@@ -241,13 +241,6 @@ static void resume(struct vlock_scheduler *s, struct vlock_task *task)
         }
         fail(task);
     }
-}
-
-static void claim(struct vlock_task *task)
-{
-    if (task->is_unclaimed)
-        TAILQ_REMOVE(&task->scheduler->failed, task, entry);
-    task->is_unclaimed = false;
 }
 
 /* Ends a task that has not ended by itself, without a word. */
@@ -279,8 +272,8 @@ static int l_task_gc(lua_State *L)
 {
     struct vlock_task *task = lua_touserdata(L, 1);
     struct vlock_scheduler *s = task->scheduler;
-    if (task->is_unclaimed) {
-        claim(task);
+    if (task->unclaimed_in) {
+        vlock_task_claim(task);
         if (!s->orphan_trace) {
             s->orphan_trace = task->trace;
             s->orphan_unreachable = task->unreachable;
@@ -312,35 +305,6 @@ int vlock_scheduler_park(lua_State *L, lua_KContext context, lua_KFunction k)
 void vlock_scheduler_push_tag(lua_State *L)
 {
     lua_pushlightuserdata(L, (void *)&park_tag);
-}
-
-/* The results of the task at stack index 1, or its error. */
-static int joined(lua_State *L, int status, lua_KContext context)
-{
-    (void)status, (void)context;
-    struct vlock_task *task = vlock_task_check(L, 1);
-    lua_settop(L, 1);
-    if (task->state == TASK_FAILED) {
-        claim(task);
-        vlock_task_results(L, 1);
-        return lua_error(L);
-    }
-    return vlock_task_results(L, 1);
-}
-
-int vlock_task_join(lua_State *L)
-{
-    struct vlock_task *task = vlock_task_check(L, 1);
-    struct vlock_scheduler *s = task->scheduler;
-    lua_settop(L, 1);
-    if (task->state == TASK_DONE || task->state == TASK_FAILED)
-        return joined(L, LUA_OK, 0);
-    vlock_scheduler_check_can_wait(L, "join");
-    if (task == s->current)
-        return luaL_error(L, "a task cannot join itself");
-    s->current->joined = task;
-    TAILQ_INSERT_TAIL(&task->joiners, s->current, joiner_entry);
-    return vlock_scheduler_park(L, 0, joined);
 }
 
 /* ---- the interrupt ---- */
@@ -541,7 +505,7 @@ static void end_run(struct vlock_scheduler *s)
     while ((task = TAILQ_FIRST(&s->live)))
         end_task(task);
     while ((task = TAILQ_FIRST(&s->failed)))
-        claim(task);
+        vlock_task_claim(task);
     s->has_new_failure = false;
     free(s->orphan_trace);
     s->orphan_trace = NULL;

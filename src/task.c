@@ -87,3 +87,39 @@ void vlock_task_describe_failure(struct vlock_task *task)
     if (lua_pcall(L, 1, 0, 0) != LUA_OK)
         lua_pop(L, 1);
 }
+
+void vlock_task_claim(struct vlock_task *task)
+{
+    if (task->unclaimed_in)
+        TAILQ_REMOVE(task->unclaimed_in, task, entry);
+    task->unclaimed_in = NULL;
+}
+
+/* The results of the task at stack index 1, or its error. */
+static int joined(lua_State *L, int status, lua_KContext context)
+{
+    (void)status, (void)context;
+    struct vlock_task *task = vlock_task_check(L, 1);
+    lua_settop(L, 1);
+    if (task->state == TASK_FAILED) {
+        vlock_task_claim(task);
+        vlock_task_results(L, 1);
+        return lua_error(L);
+    }
+    return vlock_task_results(L, 1);
+}
+
+int vlock_task_join(lua_State *L)
+{
+    struct vlock_task *task = vlock_task_check(L, 1);
+    struct vlock_task *current = vlock_scheduler_current(task->scheduler);
+    lua_settop(L, 1);
+    if (task->state == TASK_DONE || task->state == TASK_FAILED)
+        return joined(L, LUA_OK, 0);
+    vlock_scheduler_check_can_wait(L, "join");
+    if (task == current)
+        return luaL_error(L, "a task cannot join itself");
+    current->joined = task;
+    TAILQ_INSERT_TAIL(&task->joiners, current, joiner_entry);
+    return vlock_scheduler_park(L, 0, joined);
+}

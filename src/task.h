@@ -45,7 +45,7 @@ struct vlock_task {
     TAILQ_ENTRY(vlock_task) joiner_entry; /* in joined->joiners */
     TAILQ_ENTRY(vlock_task) entry;        /* among the ready, or the failed */
     TAILQ_ENTRY(vlock_task) live_entry;
-    bool is_unclaimed; /* it failed, stands among the failed, and nobody has asked for its error */
+    struct task_list *unclaimed_in; /* the failed, where it is one of them and nobody has asked for its error */
     char *trace;       /* of its failure, malloc'd */
     bool unreachable;  /* it failed because the server cannot be reached */
 };
@@ -55,6 +55,9 @@ struct vlock_task *vlock_task_new(lua_State *L, struct vlock_scheduler *schedule
 
 /* The task at this stack index; raises where there is none. */
 struct vlock_task *vlock_task_check(lua_State *L, int index);
+
+/* Somebody has asked for its error: takes it from among the failed, where it stands there. */
+void vlock_task_claim(struct vlock_task *task);
 
 /* Keeps the error on top of the failed coroutine in words, with its traceback. To be called before the coroutine is closed. */
 void vlock_task_describe_failure(struct vlock_task *task);
