@@ -132,26 +132,25 @@ if not id then
 end
 local made = wanted .. ":" .. made_id .. ":" .. (token ~= "" and token or "-")
 
--- The command that sets the record's lifetime, if one is needed.
-local renewal, renewal_argument, renewal_condition
+-- The command that sets the record's lifetime, where one is needed.
+local renewal
 if string.sub(made_id, 1, 1) == "e" then
-  if id then
-    renewal = lifetime == "0" and "PERSIST" or "EXPIRE"
-    renewal_argument, renewal_condition = lifetime, "GT"
-  else
+  if not id then
     local remaining = is_article and redis.call("PTTL", version_key) or 0 -- ms; -1: it has no limit, and gets none
-    if remaining >= 0 then
-      renewal, renewal_argument = "EXPIRE", math.max(math.ceil(remaining / 1000), tonumber(lifetime))
-    end
+    renewal = remaining >= 0 and { "EXPIRE", version_key, math.max(math.ceil(remaining / 1000), tonumber(lifetime)) }
+  elseif lifetime == "0" then
+    renewal = { "PERSIST", version_key }
+  else
+    renewal = { "EXPIRE", version_key, lifetime, "GT" }
   end
 end
 
 -- What could refuse a later write is asked before the first one. The first write itself, if it is refused, has written nothing.
-if not redis.acl_check_cmd("HSET", version_key, "s", made)
-    or (is_article and not redis.acl_check_cmd("DEL", version_key))
-    or (renewal == "PERSIST" and not redis.acl_check_cmd("PERSIST", version_key))
-    or (renewal == "EXPIRE" and not redis.acl_check_cmd("EXPIRE", version_key, "1")) then
-  return refuse("this user may not write the version's key, which takes HSET, DEL, EXPIRE and PERSIST")
+local denied = not redis.acl_check_cmd("HSET", version_key, "s", made) and "HSET"
+  or is_article and not redis.acl_check_cmd("DEL", version_key) and "DEL"
+  or renewal and not redis.acl_check_cmd(unpack(renewal)) and renewal[1]
+if denied then
+  return refuse("this user may not " .. denied .. " the version's key: nothing was written")
 end
 local written = redis.pcall("STRLEN", value_key) -- WRONGTYPE where it is no string
 if type(written) == "number" then
@@ -172,12 +171,8 @@ if is_article then
   redis.call("DEL", version_key)
 end
 redis.call("HSET", version_key, "s", made)
-if renewal == "PERSIST" then
-  redis.call("PERSIST", version_key)
-elseif renewal_condition then
-  redis.call("EXPIRE", version_key, renewal_argument, renewal_condition)
-elseif renewal then
-  redis.call("EXPIRE", version_key, renewal_argument)
+if renewal then
+  redis.call(unpack(renewal))
 end
 
 if token == "" then

@@ -1,9 +1,12 @@
 -- merge "json3": three-way merge of JSON documents, field by field. A field that only one side changed is taken from that side, deletions
 -- included; objects that both changed are merged in the same way; anything else that both changed differently is a conflict on that
--- field, and goes to the rule: theirs, mine, max, min, sum (both changes of a number), or fail. Arrays are taken as a whole. Runs on
--- Lua 5.1 and 5.4.
+-- field, and goes to the rule: theirs, mine, max, min, sum (both changes of a number), or fail. A table gives rules by path, the first
+-- element that for all else: rule = { "theirs", ["stock.count"] = "sum", log = "mine" }; a path speaks for all below it. Arrays are taken
+-- as a whole. Runs on Lua 5.1 and 5.4.
 
 local document = require "vlock.document"
+local json = require "vlock.json"
+local number = require "vlock.number"
 local ABSENT = document.ABSENT
 
 local rules = {
@@ -18,24 +21,63 @@ local rules = {
   end,
 }
 
+-- The number in a field, or its digits where a Lua number cannot hold it.
+local function number_in(value)
+  return type(value) == "number" and value or json.digits(value)
+end
+
 local function with_numbers(name, combine)
   rules[name] = function(base, theirs, mine, path)
-    if type(theirs) ~= "number" or type(mine) ~= "number" then
+    local their_number, my_number = number_in(theirs), number_in(mine)
+    if not their_number or not my_number then
       error("merge 'json3': both changed " .. path .. ", which is no number on both sides: rule '" .. name .. "' cannot decide", 0)
     end
-    return combine(type(base) == "number" and base or 0, theirs, mine)
+    return combine(number_in(base), their_number, my_number, theirs, mine, path)
   end
 end
 
-with_numbers("max", function(_, theirs, mine)
-  return math.max(theirs, mine)
+with_numbers("max", function(_, their_number, my_number, theirs, mine)
+  return number.compare(their_number, my_number) > 0 and theirs or mine
 end)
-with_numbers("min", function(_, theirs, mine)
-  return math.min(theirs, mine)
+with_numbers("min", function(_, their_number, my_number, theirs, mine)
+  return number.compare(their_number, my_number) < 0 and theirs or mine
 end)
-with_numbers("sum", function(base, theirs, mine)
-  return theirs + (mine - base)
+with_numbers("sum", function(base, their_number, my_number, _, _, path)
+  return number.add_change(base, their_number, my_number, "merge 'json3': " .. path .. ": ")
 end)
+
+local RULES = "fail, max, min, mine, sum, theirs"
+
+-- What is wrong with the parameter `rule`; nil where it is right.
+local function check_rule(rule)
+  if type(rule) == "string" then
+    return not rules[rule] and "unknown rule '" .. rule .. "'; there are: " .. RULES or nil
+  elseif type(rule) ~= "table" then
+    return "must be a rule (" .. RULES .. ") or a table of rules by path"
+  end
+  for path, name in pairs(rule) do
+    if path ~= 1 and type(path) ~= "string" then
+      return "a table of rules has the rule for all else first, then paths: { \"theirs\", [\"stock.count\"] = \"sum\" }"
+    elseif type(name) ~= "string" or not rules[name] then
+      return "unknown rule '" .. tostring(name) .. "'; there are: " .. RULES
+    end
+  end
+end
+
+-- The rule for a path: its own, that of the nearest object around it, or the one for all else.
+local function rule_at(rule, path)
+  if type(rule) == "string" then
+    return rules[rule]
+  end
+  path = string.sub(path, 3) -- without "$."
+  while path and path ~= "" do
+    if rule[path] then
+      return rules[rule[path]]
+    end
+    path = string.match(path, "^(.*)%.[^.]*$")
+  end
+  return rules[rule[1] or "theirs"]
+end
 
 local function child(tree, key)
   local value = document.is_object(tree) and tree[key]
@@ -74,18 +116,18 @@ function merge(base, theirs, mine, path, rule)
   elseif document.is_object(theirs) and document.is_object(mine) then
     return merge_objects(base, theirs, mine, path, rule)
   end
-  return rule(base, theirs, mine, path)
+  return rule_at(rule, path)(base, theirs, mine, path)
 end
 
 return {
   doc = "Merge JSON documents field by field; a conflict on one field goes to the rule.",
-  params = { rule = "theirs" },
+  params = { rule = { default = "theirs", check = check_rule, doc = "one of " .. RULES .. "; or a table of them by path" } },
   merge = function(p, c)
-    local rule = rules[p.rule]
-    if not rule then
-      error("merge 'json3': unknown rule '" .. tostring(p.rule) .. "'; there are: fail, max, min, mine, sum, theirs", 0)
+    local wrong = check_rule(p.rule)
+    if wrong then
+      error("merge 'json3': " .. wrong, 0)
     end
     local base, theirs, mine, close = document.open(c, "merge 'json3'")
-    return close(merge(base, theirs, mine, "$", rule))
+    return close(merge(base, theirs, mine, "$", p.rule))
   end,
 }

@@ -1,4 +1,5 @@
--- merge "max": the larger of theirs and mine, both numbers; an absent one loses. Runs on Lua 5.1 and 5.4.
+-- merge "max": the larger of theirs and mine, both numbers; an absent one loses. Whole numbers of any length are compared exactly. Runs on
+-- Lua 5.1 and 5.4.
 
 local number = require "vlock.number"
 
@@ -7,7 +8,7 @@ return {
   merge = function(_, c)
     local theirs = number.read(c.theirs.value, "merge 'max': theirs", nil)
     local mine = number.read(c.mine, "merge 'max': mine", nil)
-    if theirs and (not mine or theirs > mine) then
+    if theirs and (not mine or number.compare(c.theirs.value, c.mine) > 0) then
       return c.theirs.value
     end
     return c.mine

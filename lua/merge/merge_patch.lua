@@ -1,5 +1,6 @@
 -- merge "merge_patch": what mine changed in base, as a JSON Merge Patch (RFC 7396), applied to theirs. Fields that mine removed are removed;
--- where both changed a field, mine wins. As in the RFC, a null in mine cannot be told from a removal. Runs on Lua 5.1 and 5.4.
+-- where both changed a field, mine wins. Without a base, all of mine is the change. As in the RFC, a null in mine cannot be told from a
+-- removal. Runs on Lua 5.1 and 5.4.
 
 local document = require "vlock.document"
 local json = require "vlock.json"
@@ -29,9 +30,6 @@ return {
   doc = "Apply to theirs what mine changed in base, as a JSON Merge Patch (RFC 7396).",
   merge = function(_, c)
     local base, theirs, mine, close = document.open(c, "merge 'merge_patch'")
-    if base == document.ABSENT or not document.is_object(mine) then
-      return close(mine)
-    end
     return close(document.apply_patch(theirs, difference(base, mine)))
   end,
 }

@@ -5,17 +5,25 @@ local json = require "vlock.json"
 
 local document = { ABSENT = {} }
 
+-- Texts or tables: the codec says, where it is known; else the value that the update function made.
+local function holds_texts(c)
+  if c.codec then
+    return c.codec == "string"
+  end
+  return type(c.mine) == "string"
+end
+
 --- base, theirs and mine of a conflict as trees (document.ABSENT where there is none), and a function that gives the merged tree the form
 -- that mine had.
 function document.open(c, who)
-  local is_text = type(c.mine) == "string"
+  local is_text = holds_texts(c)
   local function tree(value, which)
     if value == nil then
       return document.ABSENT
     elseif type(value) ~= "string" or not is_text then
       return value
     end
-    local ok, result = pcall(json.decode, value)
+    local ok, result = pcall(json.decode_exact, value)
     if not ok then
       error(who .. ": " .. which .. ": " .. tostring(result), 0)
     end
@@ -24,15 +32,17 @@ function document.open(c, who)
   local function close(merged)
     if merged == document.ABSENT then
       return nil
+    elseif is_text then
+      return json.encode_bytes(merged)
     end
-    return is_text and json.encode(merged) or merged
+    return merged
   end
   return tree(c.base.value, "base"), tree(c.theirs.value, "theirs"), tree(c.mine, "mine"), close
 end
 
 --- Whether a tree is an object (an empty table that is not marked as an array is one).
 function document.is_object(value)
-  return type(value) == "table" and value ~= document.ABSENT and not json.is_array(value)
+  return type(value) == "table" and value ~= document.ABSENT and not json.digits(value) and not json.is_array(value)
 end
 
 --- Whether two trees say the same.

@@ -3,6 +3,7 @@
 -- 5.1 and 5.4. RFC 8259.
 
 local cjson = require "cjson"
+local numbers = require "vlock.number"
 
 local json = { null = cjson.null }
 
@@ -13,7 +14,22 @@ function json.array(list)
   return setmetatable(list, array_type)
 end
 
-local EXACT = 9007199254740992 -- 2^53
+-- A number that a Lua number cannot hold exactly: {text = its digits}. Equal to another one of the same digits.
+local digits_type = {
+  __eq = function(a, b)
+    return a.text == b.text
+  end,
+  __tostring = function(self)
+    return self.text
+  end,
+}
+
+--- The digits of a number that decode_exact kept as they were; nil for anything else.
+function json.digits(value)
+  return type(value) == "table" and getmetatable(value) == digits_type and value.text or nil
+end
+
+local EXACT = numbers.EXACT
 local DEPTH = 500
 
 -- ---- reading
@@ -82,7 +98,35 @@ local function read_string(text, start)
   end
 end
 
-local function read_number(text, at)
+local function plain_number(text)
+  local number = tonumber(text)
+  if math.type and math.type(number) == "float" and number >= -EXACT and number <= EXACT then
+    number = math.tointeger(number) or number
+  end
+  return number
+end
+
+-- Up to 15 significant digits survive a float, whole numbers up to 2^53 do, and so does what would be written the same way.
+local function exact_number(text)
+  local number = tonumber(text)
+  if number - number ~= 0 then
+    return setmetatable({ text = text }, digits_type)
+  end
+  local is_whole = string.find(text, "^-?%d+$")
+  local is_kept = numbers.text(number) == text
+  if is_whole then
+    is_kept = is_kept and number >= -EXACT and number <= EXACT or number == 0
+  elseif not is_kept then
+    local mantissa = string.gsub(string.match(text, "^-?([%d.]+)"), "%.", "")
+    is_kept = #string.gsub(string.gsub(mantissa, "^0+", ""), "0+$", "") <= 15
+  end
+  if is_kept then
+    return plain_number(text)
+  end
+  return setmetatable({ text = text }, digits_type)
+end
+
+local function read_number(text, at, to_number)
   local _, stop = string.find(text, "^-?%d+", at)
   if not stop or string.find(text, "^-?0%d", at) then
     fail(text, at, "no value")
@@ -90,16 +134,12 @@ local function read_number(text, at)
   local _, fraction = string.find(text, "^%.%d+", stop + 1)
   local _, exponent = string.find(text, "^[eE][+-]?%d+", (fraction or stop) + 1)
   local digits = string.sub(text, at, exponent or fraction or stop)
-  local number = tonumber(digits)
-  if math.type and math.type(number) == "float" and number >= -EXACT and number <= EXACT then
-    number = math.tointeger(number) or number
-  end
-  return number, at + #digits
+  return to_number(digits), at + #digits
 end
 
 local read_value
 
-local function read_array(text, at, depth)
+local function read_array(text, at, depth, to_number)
   local list, count = json.array({}), 0
   at = skip_space(text, at + 1)
   if string.sub(text, at, at) == "]" then
@@ -107,7 +147,7 @@ local function read_array(text, at, depth)
   end
   while true do
     count = count + 1
-    list[count], at = read_value(text, at, depth)
+    list[count], at = read_value(text, at, depth, to_number)
     at = skip_space(text, at)
     local byte = string.sub(text, at, at)
     if byte == "]" then
@@ -119,7 +159,7 @@ local function read_array(text, at, depth)
   end
 end
 
-local function read_object(text, at, depth)
+local function read_object(text, at, depth, to_number)
   local object = {}
   at = skip_space(text, at + 1)
   if string.sub(text, at, at) == "}" then
@@ -136,7 +176,7 @@ local function read_object(text, at, depth)
     if string.sub(text, at, at) ~= ":" then
       fail(text, at, "behind a key comes :")
     end
-    object[key], at = read_value(text, at + 1, depth)
+    object[key], at = read_value(text, at + 1, depth, to_number)
     at = skip_space(text, at)
     local byte = string.sub(text, at, at)
     if byte == "}" then
@@ -150,16 +190,16 @@ end
 
 local words = { ["true"] = true, ["false"] = false, ["null"] = json.null }
 
-function read_value(text, at, depth)
+function read_value(text, at, depth, to_number)
   if depth > DEPTH then
     fail(text, at, "nested deeper than " .. DEPTH)
   end
   at = skip_space(text, at)
   local byte = string.sub(text, at, at)
   if byte == "{" then
-    return read_object(text, at, depth + 1)
+    return read_object(text, at, depth + 1, to_number)
   elseif byte == "[" then
-    return read_array(text, at, depth + 1)
+    return read_array(text, at, depth + 1, to_number)
   elseif byte == '"' then
     return read_string(text, at)
   end
@@ -167,17 +207,27 @@ function read_value(text, at, depth)
   if word and words[word] ~= nil then
     return words[word], at + #word
   end
-  return read_number(text, at)
+  return read_number(text, at, to_number)
 end
 
---- The value of a JSON text. Objects and arrays are tables (arrays marked as such), null is json.null. Raises on bad text.
-function json.decode(text)
-  local value, at = read_value(text, 1, 0)
+local function read_document(text, to_number)
+  local value, at = read_value(text, 1, 0, to_number)
   at = skip_space(text, at)
   if at <= #text then
     fail(text, at, "more than one value")
   end
   return value
+end
+
+--- The value of a JSON text. Objects and arrays are tables (arrays marked as such), null is json.null. Raises on bad text.
+function json.decode(text)
+  return read_document(text, plain_number)
+end
+
+--- The same for a document that will be written back: a number that a Lua number cannot hold exactly, on either Lua, stays the digits
+-- that it was (see json.digits) and is written as them.
+function json.decode_exact(text)
+  return read_document(text, exact_number)
 end
 
 -- ---- writing
@@ -224,31 +274,20 @@ local function escape_invalid(text)
   return table.concat(pieces)
 end
 
-local function encode_string(text)
-  local escaped = string.gsub(text, '[%c"\\\127]', escape_byte)
-  if string.find(escaped, "[\128-\255]") then
-    escaped = escape_invalid(escaped)
-  end
-  return '"' .. escaped .. '"'
+local function escape_controls(text)
+  return (string.gsub(text, '[%c"\\\127]', escape_byte))
+end
+
+local function escape_all(text)
+  local escaped = escape_controls(text)
+  return string.find(escaped, "[\128-\255]") and escape_invalid(escaped) or escaped
 end
 
 local function encode_number(number)
-  if number ~= number or number == math.huge or number == -math.huge then
+  if number - number ~= 0 then
     error("a number that is not finite cannot be written as JSON", 0)
   end
-  if math.type and math.type(number) == "integer" then
-    return string.format("%d", number)
-  end
-  if number == math.floor(number) and number >= -EXACT and number <= EXACT then
-    return string.format("%.0f", number)
-  end
-  for digits = 15, 16 do
-    local text = string.format("%." .. digits .. "g", number)
-    if tonumber(text) == number then
-      return text
-    end
-  end
-  return string.format("%.17g", number)
+  return numbers.text(number)
 end
 
 -- How long the array is that a table would be written as; nil: it is an object. A list may have holes, which are written as null, as long
@@ -276,15 +315,15 @@ end
 
 local encode
 
-local function encode_array(value, length, depth)
+local function encode_array(value, length, depth, escape)
   local pieces = {}
   for i = 1, length do
-    pieces[i] = encode(value[i], depth)
+    pieces[i] = encode(value[i], depth, escape)
   end
   return "[" .. table.concat(pieces, ",") .. "]"
 end
 
-local function encode_object(value, depth)
+local function encode_object(value, depth, escape)
   local names, by_name = {}, {}
   for key, inner in pairs(value) do
     local name = type(key) == "number" and encode_number(key) or key
@@ -296,15 +335,15 @@ local function encode_object(value, depth)
   end
   table.sort(names)
   for i, name in ipairs(names) do
-    names[i] = encode_string(name) .. ":" .. encode(by_name[name], depth)
+    names[i] = '"' .. escape(name) .. '":' .. encode(by_name[name], depth, escape)
   end
   return "{" .. table.concat(names, ",") .. "}"
 end
 
-function encode(value, depth)
+function encode(value, depth, escape)
   local kind = type(value)
   if kind == "string" then
-    return encode_string(value)
+    return '"' .. escape(value) .. '"'
   elseif kind == "number" then
     return encode_number(value)
   elseif kind == "boolean" then
@@ -316,16 +355,25 @@ function encode(value, depth)
   elseif depth > DEPTH then
     error("a table nested deeper than " .. DEPTH .. " cannot be written as JSON", 0)
   end
+  if json.digits(value) then
+    return value.text
+  end
   local length = array_length(value)
   if length then
-    return encode_array(value, length, depth + 1)
+    return encode_array(value, length, depth + 1, escape)
   end
-  return encode_object(value, depth + 1)
+  return encode_object(value, depth + 1, escape)
 end
 
---- The JSON text of a value, in one line. An empty table is {}, unless json.array marked it. Raises on what JSON does not have.
+--- The JSON text of a value, in one line. An empty table is {}, unless json.array marked it. Bytes that are not UTF-8 are escaped as
+-- \u00XX. Raises on what JSON does not have.
 function json.encode(value)
-  return encode(value, 0)
+  return encode(value, 0, escape_all)
+end
+
+--- The same, but bytes that are not UTF-8 stay as they are, as Redis' own cjson has it: what was read is what is written.
+function json.encode_bytes(value)
+  return encode(value, 0, escape_controls)
 end
 
 return json

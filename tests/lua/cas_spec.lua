@@ -135,7 +135,7 @@ describe("the nine defects of the article's script, and ours:", function()
     assert.is_false(ok)
     assert.are.equal("1", redis.call("GET", "nv")) -- the version has moved, the value was not written
 
-    for _, lifetime in ipairs { "abc", "-1", "1.5", "3153600001", "1e3", "99999999999999999999" } do
+    for _, lifetime in ipairs { "abc", "-1", "1.5", "3153600001", "1e3", "99999999999999999999", "007", "00", "+1", " 1" } do
       must_refuse("^VLOCK the lifetime", "a", "1", lifetime)
     end
   end)
@@ -163,9 +163,9 @@ describe("the nine defects of the article's script, and ours:", function()
     redis.call("FLUSHALL")
     cas("a", "1", "100", "w.1", "0")
     before = snapshot()
-    for _, rules in ipairs { { "-expire" }, { "-persist" } } do
-      local limited <close> = as(rules)
-      assert.is_string(ours:pcall({ K, V }, { "b", "2", "100", "w.2", stamp() }, limited).err)
+    for rule, lifetime in pairs { ["-expire"] = "100", ["-persist"] = "0" } do
+      local limited <close> = as { rule }
+      assert.is_string(ours:pcall({ K, V }, { "b", "2", lifetime, "w.2", stamp() }, limited).err)
       assert.are.same(before, snapshot())
     end
     redis.call("FLUSHALL")

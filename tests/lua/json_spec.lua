@@ -10,6 +10,18 @@ describe("json", function()
     end
   end)
 
+  it("keeps the digits and bytes that a float or UTF-8 cannot hold, in decode_exact and encode_bytes", function()
+    for _, case in ipairs(vectors.exact_round_trips) do
+      assert.are.equal(case[2], json.encode_bytes(json.decode_exact(case[1])))
+    end
+    local kept = json.decode_exact("18446744073709551615")
+    assert.are.equal("18446744073709551615", json.digits(kept))
+    assert.is_true(kept == json.decode_exact("18446744073709551615"))
+    assert.is_false(kept == json.decode_exact("18446744073709551614"))
+    assert.is_nil(json.digits { text = "1" })
+    assert.are.equal('"a\\u00ffb"', json.encode("a\255b"))
+  end)
+
   it("refuses what is no JSON, with the place", function()
     for _, text in ipairs(vectors.refused) do
       local ok, reason = pcall(json.decode, text)
@@ -63,5 +75,15 @@ describe("the bundled merges", function()
       mine = { a = 1, b = json.array { 1 } },
     })
     assert.are.equal('{"a":2,"b":[1]}', json.encode(merged))
+  end)
+
+  it("take a text for what it is under the json codec: a value, not a document", function()
+    local merged = merges.load("json3")({ rule = "mine" }, {
+      codec = "json",
+      base = { value = "a" },
+      theirs = { value = "b" },
+      mine = "c",
+    })
+    assert.are.equal("c", merged)
   end)
 end)

@@ -7,7 +7,7 @@ local scripts = require "parity_scripts"
 local function bare(text)
   text = text:gsub(" script: %x+, on @user_script:%d+%.?$", ""):gsub("^ERR user_script:%d+: ", "ERR "):gsub("^ERR (Lua redis lib)", "%1")
   return (text:gsub('^%[string "[^"]*"%]:%d+: ', ""):gsub("^ERR (Please specify)", "%1"):gsub("this redis%.call%(%) call", "this call")
-    :gsub("this redis%.p?call call", "this call"):gsub("for this call$", "for this call"))
+    :gsub("^.*ommand arguments must be", "Command arguments must be"):gsub("this redis%.p?call call", "this call"):gsub("for this call$", "for this call"))
 end
 
 local function canonical(value)

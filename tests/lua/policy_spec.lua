@@ -143,6 +143,17 @@ describe("the bundled retries", function()
     assert.is_false((either.retry(c)))
     assert.are.equal("all(attempts, deadline)", both.describe().parts.retry)
   end)
+
+  it("in a group show their parameters by the member's name, and -p reaches them", function()
+    local group = { retry = vlock.all { { "attempts", max = 3 }, "deadline", { "attempts", max = 9 } } }
+    local one = instance(group, { "retry.deadline.max=2s", "retry.attempts2.max=7" })
+    assert.are.same({ ["attempts.max"] = 3, ["deadline.max"] = 2, ["attempts2.max"] = 7 }, one.describe().params.retry)
+    local c = conflict(1)
+    c.elapsed = 2
+    assert.matches("deadline of 2 s", select(2, one.retry(c)), 1, true)
+    assert.are.equal(30, instance(group).describe().params.retry["deadline.max"])
+    assert.matches("say retry.attempts.max or retry.deadline.max or retry.attempts2.max", message_of(instance, group, { "max=1" }), 1, true)
+  end)
 end)
 
 describe("composition", function()
@@ -172,10 +183,41 @@ describe("composition", function()
     assert.are.equal(0.01, instance({}, { "cap=10ms" }).backoff(conflict(30, function()
       return 1
     end)))
-    assert.matches("no part of the policy has a parameter 'nosuch'", message_of(instance, {}, { "nosuch=1" }), 1, true)
+    assert.matches("no part of the policy has a parameter 'nosuch'; there are: retry.max, backoff.base, backoff.cap", message_of(instance, {}, { "nosuch=1" }), 1, true)
     assert.matches("several parts have a parameter 'max': say retry.max or backoff.max",
       message_of(instance, { backoff = function() end, params = { max = 1 } }, { "max=1" }), 1, true)
     assert.matches("must be name=value", message_of(instance, {}, { "cap" }), 1, true)
+  end)
+
+  it("takes one part with its parameters as a whole policy", function()
+    local described = instance({ "attempts", max = 3 }).describe()
+    assert.are.same({ "attempts", 3 }, { described.parts.retry, described.params.retry.max })
+    assert.matches("no policy 'atempts', did you mean 'attempts'?", message_of(instance, { "atempts", max = 3 }), 1, true)
+  end)
+
+  it("changes a parameter that functions of one table share in all of them, or in the one that is named", function()
+    local function step(p)
+      return p.step
+    end
+    local spec = { params = { step = 1 }, backoff = step, retry = function(p)
+      return p.step == 1
+    end }
+    local both = instance(spec, { "step=2" })
+    assert.are.same({ 2, false }, { both.backoff(conflict(1)), (both.retry(conflict(1))) })
+    local one = instance(spec, { "backoff.step=2" })
+    assert.are.same({ 2, true }, { one.backoff(conflict(1)), (one.retry(conflict(1))) })
+  end)
+
+  it("shows a parameter that is a table as JSON", function()
+    local one = instance { merge = { "json3", rule = { "theirs", n = "sum" } } }
+    assert.are.equal('{"1":"theirs","n":"sum"}', one.describe().params.merge.rule)
+    assert.are.equal('{"n":5}', one.merge { base = { value = '{"n":1}' }, theirs = { value = '{"n":2}' }, mine = '{"n":4}' })
+  end)
+
+  it("leaves the tables that it was given as they were", function()
+    local spec = { retry = { "attempts", max = 3 } }
+    instance(spec, { "retry.max=9" })
+    assert.are.same({ retry = { "attempts", max = 3 } }, spec)
   end)
 
   it("is there outside of the lab: vlock.policy", function()
@@ -242,6 +284,66 @@ describe("where files are found", function()
   end)
 end)
 
+describe("a policy file", function()
+  local folder, context
+
+  before_each(function()
+    folder = folder_with {
+      ["retry/both.lua"] = 'return { retry = all { { "attempts", max = 3 }, any { "deadline", "forever" } } }',
+      ["retry/sly.lua"] = "all_there_is = 1 return { retry = function() return all_there_is == 1 end }",
+      ["retry/circle.lua"] = 'return { retry = all { "attempts", "circle" } }',
+      ["backoff/short.lua"] = 'return { doc = "Fixed, and short.", backoff = { "fixed", pause = "2us" } }',
+      ["backoff/shorter.lua"] = 'return { backoff = { "short", pause = "1us" } }',
+      ["backoff/loop.lua"] = 'return { backoff = "loop" }',
+      ["backoff/counting.lua"] = "local n = 0 return { backoff = function() n = n + 1 return n end }",
+    }
+    context = search.context(folder)
+  end)
+
+  after_each(function()
+    remove(folder)
+    all_there_is = nil -- luacheck: ignore
+  end)
+
+  it("may say all {…} and any {…}, which are no globals; what it sets is one", function()
+    local one = instance({ retry = "both" }, {}, context)
+    assert.is_true(one.retry(conflict(2)))
+    assert.is_false((one.retry(conflict(3))))
+    assert.are.same({ ["attempts.max"] = 3, ["deadline.max"] = 30 }, one.describe().params.retry)
+    assert.is_true(instance({ retry = "sly" }, {}, context).retry(conflict(1)))
+    assert.are.equal(1, all_there_is) -- luacheck: ignore
+    assert.is_nil(all) -- luacheck: ignore
+  end)
+
+  it("may name another one, whose parameters reach it", function()
+    assert.are.equal(2e-6, instance({ backoff = "short" }, {}, context).backoff(conflict(1)))
+    assert.are.equal(3e-6, instance({ backoff = { "short", pause = "3us" } }, {}, context).backoff(conflict(1)))
+    assert.are.equal(1e-6, instance({ backoff = "shorter" }, {}, context).backoff(conflict(1)))
+    assert.are.equal(4e-6, instance({ backoff = "shorter" }, { "pause=4us" }, context).backoff(conflict(1)))
+    assert.are.equal("shorter", instance({ backoff = "shorter" }, {}, context).describe().parts.backoff)
+    local message = message_of(instance, { backoff = { "short", puase = "3us" } }, {}, context)
+    assert.matches("backoff/short.lua): unknown parameter 'puase', did you mean 'pause'?", message, 1, true)
+    message = message_of(instance, { retry = { "both", max = 1 } }, {}, context)
+    assert.matches("retry/both.lua): takes no parameters: it is a group", message, 1, true)
+  end)
+
+  it("that names itself is refused, however far around", function()
+    assert.matches("backoff/loop.lua: its backoff is named in a circle", message_of(instance, { backoff = "loop" }, {}, context), 1, true)
+    assert.matches("retry/circle.lua: its retry is named in a circle", message_of(instance, { retry = "circle" }, {}, context), 1, true)
+  end)
+
+  it("is run once for all instances of a context that says so, and for each otherwise", function()
+    local function three()
+      return instance({ backoff = "counting" }, {}, context).backoff(conflict(1)),
+        instance({ backoff = "counting" }, {}, context).backoff(conflict(1)),
+        instance({ backoff = "counting" }, {}, context).backoff(conflict(1))
+    end
+    assert.are.same({ 1, 1, 1 }, { three() })
+    context.chunks = {}
+    assert.are.same({ 1, 2, 3 }, { three() })
+  end)
+end)
+
 describe("a broken policy is refused, with file, line and reason:", function()
   local function refusal(text, use)
     local folder = folder_with { ["backoff/broken.lua"] = text }
@@ -267,6 +369,9 @@ describe("a broken policy is refused, with file, line and reason:", function()
     assert.matches("has no function backoff", refusal("return { retry = function() return true end }"), 1, true)
     assert.matches("backoff must be a function, a name or a table, not number", refusal("return { backoff = 5 }"), 1, true)
     assert.matches("unknown field 'bakoff', did you mean 'backoff'?", refusal("return { bakoff = 5 }"), 1, true)
+    assert.matches("doc must be a text, not number", refusal("return { doc = 5, backoff = 'none' }"), 1, true)
+    assert.matches("declares params, but no function of its own", refusal("return { params = { a = 1 }, backoff = 'none' }"), 1, true)
+    assert.matches("parameter 'a' is declared without a default", refusal("return { params = { a = {} }, backoff = print }"), 1, true)
   end)
 
   it("a backoff that is negative, NaN, infinite or no number", function()
@@ -280,6 +385,38 @@ describe("a broken policy is refused, with file, line and reason:", function()
   it("a retry that returns neither true nor false", function()
     local one = instance { retry = function() end }
     assert.matches("retry must return true, or false and a reason, not nil", message_of(one.retry, conflict(1)), 1, true)
+  end)
+
+  it("a merge that returns what no codec can write, or a truth value for a text", function()
+    local returned
+    local one, place = instance { merge = function()
+      return returned
+    end }, debug.getinfo(1, "l").currentline - 2
+    for _, bad in ipairs { print, coroutine.create(print), true, false } do
+      returned = bad
+      local message = message_of(one.merge, { codec = "string" })
+      assert.matches(("policy_spec.lua:%d: merge must return the value to write"):format(place), message, 1, true)
+      assert.matches(tostring(bad), message, 1, true)
+    end
+    assert.is_false(one.merge { codec = "json" })
+    for _, good in ipairs { "text", 5, {} } do
+      returned = good
+      assert.are.equal(good, one.merge { codec = "json" })
+    end
+  end)
+
+  it("a table under the name of its file", function()
+    local context = search.context(nil)
+    context.where = "mine.lua"
+    assert.matches("^mine.lua: unknown field 'bakoff'", message_of(instance, { bakoff = 5 }, {}, context))
+  end)
+
+  it("a rule that json3 does not have, before there is a conflict", function()
+    local message = message_of(instance, { merge = { "json3", rule = "newest" } })
+    assert.matches("parameter 'rule': unknown rule 'newest'; there are: fail, max, min, mine, sum, theirs", message, 1, true)
+    assert.matches("unknown rule 'sun'", message_of(instance, { merge = { "json3", rule = { n = "sun" } } }), 1, true)
+    assert.matches("the rule for all else first", message_of(instance, { merge = { "json3", rule = { "mine", "max" } } }), 1, true)
+    assert.matches("must be a rule", message_of(instance, { merge = { "json3", rule = 5 } }), 1, true)
   end)
 
   it("an unknown name or parameter, with the nearest known one", function()

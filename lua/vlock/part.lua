@@ -1,0 +1,298 @@
+-- One part of a policy: its retry, its backoff or its merge. It is given by name (a file of that kind), by a table with parameters, as a
+-- function in place, or as a group of retries. A part is found first and bound later, so that -p can change its parameters in between.
+--
+-- Of a part: name; doc; slots, the functions behind it with their parameters; members and mode ("all", "any"), of a group only.
+-- Of a slot: kind, name, fn, place (file:line of the function), declared (parameters), given, where (begins the messages about them),
+-- prefix (of their names in a group: "attempts.").
+
+local core = require "vlock.core"
+local params = require "vlock.params"
+local search = require "vlock.search"
+
+local part = { KINDS = { "retry", "backoff", "merge" } }
+
+local FIELDS = { "retry", "backoff", "merge", "params", "doc", "name", "scenario", "on_conflict", "on_commit", "on_give_up" }
+
+-- What each field of a policy's table may hold, and how that is said.
+local part_types = { ["function"] = true, string = true, table = true, said = "a function, a name or a table" }
+local field_types = {
+  retry = part_types, backoff = part_types, merge = part_types,
+  params = { table = true, said = "a table" }, scenario = { table = true, said = "a table" },
+  doc = { string = true, said = "a text" }, name = { string = true, said = "a text" },
+  on_conflict = { ["function"] = true, said = "a function" }, on_commit = { ["function"] = true, said = "a function" },
+  on_give_up = { ["function"] = true, said = "a function" },
+}
+
+local function fail(where, ...)
+  error(("%s: %s"):format(where, string.format(...)), 0)
+end
+
+part.fail = fail
+
+-- ---- files
+
+--- What the chunk of a policy sees: the globals, and all and any. What it sets becomes global.
+function part.environment()
+  return setmetatable({ all = part.all, any = part.any }, { __index = _G, __newindex = _G })
+end
+
+local compiled = {} -- by path: compiled once, run for every client
+
+local function compile(text, path)
+  local entry = compiled[path]
+  if not entry or entry.text ~= text then
+    local chunk, reason = load((text:gsub("^#[^\n]*", "")), "@" .. (path:gsub("^built%-in ", "")), "t", part.environment())
+    if not chunk then
+      error(reason, 0)
+    end
+    entry = { text = text, chunk = chunk }
+    compiled[path] = entry
+  end
+  return entry.chunk
+end
+
+--- Refuses a policy's table that has unknown fields, or fields of a wrong type.
+function part.check_table(spec, where)
+  for field, value in pairs(spec) do
+    local types = field_types[field]
+    if not types then
+      local near = core.nearest(tostring(field), FIELDS)
+      fail(where, "unknown field '%s'%s; there are: %s", tostring(field),
+        near and (", did you mean '%s'?"):format(near) or "", table.concat(FIELDS, ", "))
+    elseif not types[type(value)] then
+      fail(where, "%s must be %s, not %s", field, types.said, type(value))
+    end
+  end
+  local takes_params = type(spec.retry) == "function" or type(spec.backoff) == "function" or type(spec.merge) == "function"
+  if spec.params and next(spec.params) ~= nil and not takes_params then
+    fail(where, "declares params, but no function of its own that would take them")
+  end
+end
+
+--- Runs a policy file's chunk anew; returns its table, checked. `path` is its name in messages.
+function part.table_of(text, path)
+  local result = compile(text, path)()
+  if type(result) ~= "table" then
+    fail(path, "must return a table with retry, backoff or merge, not %s", type(result))
+  end
+  part.check_table(result, path)
+  return result
+end
+
+-- The table of KIND/NAME.lua, and its path. Where the context has `chunks`, a table, every file's chunk runs once for all that use it.
+local function find_file(kind, name, context)
+  local text, path = search.find(context, kind, name)
+  if not text then
+    search.fail(context, kind, name)
+  end
+  local chunks = context.chunks
+  if not chunks then
+    return part.table_of(text, path), path
+  end
+  if not chunks[path] or chunks[path].text ~= text then
+    chunks[path] = { text = text, result = part.table_of(text, path) }
+  end
+  return chunks[path].result, path
+end
+
+-- ---- what functions return
+
+local checks = {}
+
+function checks.retry(fn, p, place)
+  return function(c)
+    local goes_on, reason = fn(p, c)
+    if goes_on == true then
+      return true
+    elseif goes_on == false then
+      return false, reason
+    end
+    fail(place, "retry must return true, or false and a reason, not %s", tostring(goes_on))
+  end
+end
+
+function checks.backoff(fn, p, place)
+  return function(c)
+    local seconds = fn(p, c)
+    if type(seconds) == "number" and seconds >= 0 and seconds < 1e9 then
+      return seconds
+    end
+    fail(place, "backoff must return seconds, a number from 0 to 1e9, not %s", tostring(seconds))
+  end
+end
+
+-- What no codec can write.
+local never_a_value = { ["function"] = true, thread = true }
+
+function checks.merge(fn, p, place)
+  return function(c)
+    local merged = fn(p, c)
+    local kind = type(merged)
+    if kind == "string" or kind == "nil" or kind == "number" then
+      return merged
+    elseif never_a_value[kind] or kind == "boolean" and c.codec ~= "json" then
+      fail(place, "merge must return the value to write, or nil to call the update function again, not %s", tostring(merged))
+    end
+    return merged
+  end
+end
+
+-- ---- finding
+
+--- Where a function stands: file:line.
+function part.place_of(fn)
+  local info = debug.getinfo(fn, "S")
+  return ("%s:%d"):format(info.short_src:gsub('^%[string "(.*)"%]$', "%1"), info.linedefined)
+end
+
+local function new_slot(kind, fn, slot)
+  slot.kind, slot.fn, slot.place, slot.prefix = kind, fn, part.place_of(fn), ""
+  slot.declared, slot.given, slot.where = slot.declared or {}, slot.given or {}, slot.where or slot.place
+  return slot
+end
+
+-- Parameters that a table gives to a part which is named in another file: over those which that file gives.
+local function with_given(found, given, where)
+  if next(given) == nil then
+    return found
+  elseif found.members then
+    fail(where, "takes no parameters: it is a group; name its members' with -p, or compose them in place")
+  end
+  local slot = found.slots[1]
+  slot.where = where
+  for name, value in pairs(given) do
+    slot.given[name] = value
+  end
+  return found
+end
+
+local find
+
+local function from_file(kind, name, given, context, trail)
+  local file, path = find_file(kind, name, context)
+  local where = ("%s '%s' (%s)"):format(kind, name, path)
+  local fn = file[kind]
+  if not fn then
+    fail(path, "has no function %s, which a file in %s/ must have", kind, kind)
+  elseif type(fn) == "function" then
+    local slot = new_slot(kind, fn, { name = name, declared = file.params, given = given, where = where })
+    return { name = name, doc = file.doc, slots = { slot } }
+  elseif trail[path] then
+    fail(path, "its %s is named in a circle", kind)
+  end
+  trail[path] = true
+  local found = with_given(find(kind, fn, context, trail), given, where)
+  trail[path] = nil
+  found.name, found.doc = name, file.doc or found.doc
+  if not found.members then
+    found.slots[1].name = name
+  end
+  return found
+end
+
+local function from_group(kind, group, context, trail)
+  local names, members, slots, taken = {}, {}, {}, {}
+  for i, spec in ipairs(group.list) do
+    members[i] = find(kind, spec, context, trail)
+    names[i] = members[i].name
+    for _, slot in ipairs(members[i].slots) do
+      slots[#slots + 1] = slot
+      taken[slot.name] = (taken[slot.name] or 0) + 1
+      slot.prefix = ("%s%s."):format(slot.name, taken[slot.name] > 1 and taken[slot.name] or "")
+    end
+  end
+  return { name = ("%s(%s)"):format(group.mode, table.concat(names, ", ")), mode = group.mode, members = members, slots = slots }
+end
+
+local function split(spec)
+  local given = {}
+  for name, value in pairs(spec) do
+    if name ~= 1 then
+      given[name] = value
+    end
+  end
+  return spec[1], given
+end
+
+local group_type = {}
+
+function find(kind, spec, context, trail)
+  if type(spec) == "string" then
+    return from_file(kind, spec, {}, context, trail)
+  elseif type(spec) == "function" then
+    local name = "(" .. part.place_of(spec) .. ")"
+    return { name = name, slots = { new_slot(kind, spec, { name = name }) } }
+  elseif type(spec) ~= "table" then
+    fail(kind, "must be a name, a table or a function, not %s", type(spec))
+  elseif getmetatable(spec) == group_type then
+    if kind ~= "retry" then
+      fail(kind, "all {…} and any {…} are for retry")
+    end
+    return from_group(kind, spec, context, trail)
+  elseif type(spec[1]) ~= "string" then
+    fail(kind, "a table begins with the name: { \"%s\", … }", kind == "retry" and "attempts" or "fixed")
+  end
+  local name, given = split(spec)
+  return from_file(kind, name, given, context, trail)
+end
+
+--- A part of any form. Raises where it, or anything that it names, is not there or is broken.
+function part.find(kind, spec, context)
+  return find(kind, spec, context, {})
+end
+
+--- A function in the table of a policy, which takes the parameters that the table declares.
+function part.own(kind, fn, spec)
+  local name = spec.name or "(" .. part.place_of(fn) .. ")"
+  return { name = name, doc = spec.doc, slots = { new_slot(kind, fn, { name = name, declared = spec.params, where = spec.name }) } }
+end
+
+-- ---- groups
+
+local function group(mode)
+  return function(list)
+    if type(list) ~= "table" or #list == 0 then
+      error(mode .. " takes a list of retry policies: " .. mode .. " { \"attempts\", \"deadline\" }", 2)
+    end
+    return setmetatable({ mode = mode, list = list }, group_type)
+  end
+end
+
+--- all {…}: goes on while every one of them does. any {…}: while one of them does.
+part.all, part.any = group("all"), group("any")
+
+-- ---- binding
+
+local function bind_group(calls, stops_at)
+  return function(c)
+    local reason
+    for _, call in ipairs(calls) do
+      local goes_on, why = call(c)
+      if goes_on == stops_at then
+        return goes_on, why
+      end
+      reason = reason or why
+    end
+    return not stops_at, reason
+  end
+end
+
+--- The function of a part, with its parameters final: it takes the conflict alone and answers for what it returns. Fills `shown` with
+-- the parameters' values by their names.
+function part.bind(found, shown)
+  if found.members then
+    local calls = {}
+    for i, member in ipairs(found.members) do
+      calls[i] = part.bind(member, shown)
+    end
+    return bind_group(calls, found.mode == "any")
+  end
+  local slot = found.slots[1]
+  local p = params.resolve(slot.declared, slot.given, slot.where)
+  for name, value in pairs(p) do
+    shown[slot.prefix .. name] = value
+  end
+  return checks[slot.kind](slot.fn, p, slot.place)
+end
+
+return part
