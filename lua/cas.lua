@@ -23,10 +23,10 @@
 -- letter, e where it was made with a lifetime and p where without, and the token that made it (or the time). A p record is never given
 -- a lifetime, so its commits need no further command; a commit never shortens a lifetime.
 --
--- What it costs, which tests/bench/cas_cost measures: a commit with token and stamp takes 1.6 times as long in the server as a
--- script that only compares and INCRs. A string in place of the hash would save nothing. Asking acl_check_cmd is 4 % of a commit. STRLEN
--- asks for the type, because SET … GET, one command less, hands the old value over: 3 % quicker with 64 bytes, 15 % slower with
--- 1 KB. This text is run through at every call and Lua makes each function of it anew, so that the common path makes none but one.
+-- What it costs, measured by tests/bench/cas_cost (Redis 7.0.15): a commit with token and stamp takes the server 4.2 us, twice as long
+-- as a script that only compares and INCRs a string; with values of 10 KB 1.2 times as long. A record with a lifetime takes 1.1 us more.
+-- A string in place of the hash would save 1 %, not asking acl_check_cmd 3 %. The type of the value's key is asked by STRLEN: SET … GET
+-- would be a command less, and 2 % quicker with 64 bytes, but it hands the old value over: 14 % slower with 1 KB, 70 % with 10 KB.
 
 local LARGEST = 9007199254740991 -- 2^53 - 1: Redis' numbers are doubles
 local LONGEST = 3153600000 -- a hundred years of seconds

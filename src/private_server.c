@@ -15,11 +15,11 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
 
+#define GUARD_TICK_MS 50 /* how soon an early end of the server is noticed */
 #define START_LIMIT_NS (10 * VLOCK_NS_PER_SECOND)
 
 static const char no_program[] =
@@ -75,12 +75,6 @@ static bool find_program(char *found, size_t size, struct vlock_error *error)
 
 /* ---- the guardian's side: only async-signal-safe calls until exec, since the process that forked may have threads ---- */
 
-static void pause_ms(int ms)
-{
-    struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
-    nanosleep(&pause, NULL);
-}
-
 static void exec_server(const char *program, const char *folder)
 {
     sigset_t none;
@@ -124,31 +118,40 @@ static void end_server(pid_t server)
 }
 
 /* 0, 1 and 2 become /dev/null: nobody may wait for the end of a pipe that the guardian inherited. */
-static void close_all_but(int kept)
+static void close_all_but(int kept, int also_kept)
 {
-    if (kept > 0)
-        close_range(0, (unsigned)kept - 1, 0);
-    close_range((unsigned)kept + 1, ~0U, 0);
+    int low = kept < also_kept ? kept : also_kept, high = kept < also_kept ? also_kept : kept;
+    if (low > 0)
+        close_range(0, (unsigned)low - 1, 0);
+    if (high > low + 1)
+        close_range((unsigned)low + 1, (unsigned)high - 1, 0);
+    close_range((unsigned)high + 1, ~0U, 0);
     while (open("/dev/null", O_RDWR) < STDERR_FILENO)
         continue;
 }
 
-/* Lives as long as the other end of `lifeline` is held. */
-static void guard(const char *program, const char *folder, int lifeline)
+/* Lives as long as the other end of `lifeline` is held; says on `report` when the server has ended before. */
+static void guard(const char *program, const char *folder, int lifeline, int report)
 {
     prctl(PR_SET_NAME, "vlock-guardian");
     setsid(); /* a Ctrl-C at the terminal is not for us */
     for (int number = 1; number < NSIG; number++)
         signal(number, SIG_IGN);
     signal(SIGCHLD, SIG_DFL);
-    close_all_but(lifeline);
+    close_all_but(lifeline, report);
 
     pid_t server = fork();
     if (server == 0)
         exec_server(program, folder);
     struct pollfd held = {.fd = lifeline, .events = POLLIN};
-    while (poll(&held, 1, -1) < 0 && errno == EINTR)
-        continue;
+    while (poll(&held, 1, server > 0 ? GUARD_TICK_MS : -1) <= 0) {
+        if (server > 0 && waitpid(server, NULL, WNOHANG) == server)
+            server = -1;
+        if (server < 0 && report >= 0) {
+            close(report);
+            report = -1;
+        }
+    }
     if (server > 0)
         end_server(server);
     remove_folder(folder);
@@ -194,17 +197,16 @@ static bool make_folder(char *folder, size_t size)
     return mkdtemp(folder) != NULL;
 }
 
-static bool wait_until_ready(struct vlock_private_server *server)
+/* False: the server has ended, which closes `report`, or says nothing for too long. */
+static bool wait_until_ready(struct vlock_private_server *server, int report)
 {
     int64_t limit = vlock_clock_now() + START_LIMIT_NS;
-    char line[512] = "";
+    struct pollfd ended = {.fd = report, .events = POLLIN};
     for (int ms = 1; vlock_clock_now() < limit; ms = ms < 20 ? ms + 1 : ms) {
         if (accepts_connections(server->folder))
             return true;
-        read_log(server->folder, line, sizeof line);
-        if (strstr(line, "FATAL") || strstr(line, "cannot run") || strstr(line, "rror"))
+        if (poll(&ended, 1, ms) > 0)
             return false;
-        pause_ms(ms);
     }
     return false;
 }
@@ -219,22 +221,27 @@ struct vlock_private_server *vlock_private_server_start(struct vlock_error *erro
         vlock_error_set(error, VLOCK_ERR_MEMORY, "out of memory");
         return NULL;
     }
-    int ends[2];
-    if (!make_folder(server->folder, sizeof server->folder) || pipe2(ends, O_CLOEXEC) != 0) {
+    int ends[2] = {-1, -1}, reports[2] = {-1, -1};
+    if (!make_folder(server->folder, sizeof server->folder) || pipe2(ends, O_CLOEXEC) != 0 || pipe2(reports, O_CLOEXEC) != 0) {
         vlock_error_set(error, VLOCK_ERR_SYSTEM, "cannot make a folder for the private server in %s: %s", server->folder,
                         strerror(errno));
+        remove_folder(server->folder);
+        for (int i = 0; i < 2; i++)
+            if (ends[i] >= 0)
+                close(ends[i]);
         free(server);
         return NULL;
     }
     snprintf(server->url, sizeof server->url, "unix://%s/socket", server->folder);
     server->lifeline = ends[1];
     server->guardian = fork();
-    if (server->guardian == 0) {
-        close(ends[1]);
-        guard(program, server->folder, ends[0]);
-    }
+    if (server->guardian == 0)
+        guard(program, server->folder, ends[0], reports[1]);
     close(ends[0]);
-    if (server->guardian > 0 && wait_until_ready(server))
+    close(reports[1]);
+    bool is_ready = server->guardian > 0 && wait_until_ready(server, reports[0]);
+    close(reports[0]);
+    if (is_ready)
         return server;
 
     char line[512];

@@ -32,7 +32,7 @@ local json = require "vlock.json"
 cjson = setmetatable({ -- luacheck: ignore
   decode = json.decode,
   encode = function(value)
-    return (json.encode(value):gsub("/", "\\/")) -- as lua-cjson writes it
+    return (json.encode_bytes(value):gsub("/", "\\/")) -- as lua-cjson writes it
   end,
 }, { __index = cjson })
 package.loaded.cjson = cjson

@@ -26,7 +26,7 @@ codec.json = {
     return bytes and require("vlock.json").decode(bytes)
   end,
   encode = function(value)
-    return require("vlock.json").encode(value)
+    return require("vlock.json").encode_bytes(value)
   end,
 }
 

@@ -198,6 +198,7 @@ local function run_policy(program, options, spec)
   refuse_with(EXIT.usage, key_choice.new, scenario.dist, scenario.keys)
   context.overrides = refuse_with(EXIT.usage, policy.parse_overrides, options.param)
   local path = program.name:sub(2)
+  context.where = path
   local function new_policy(own)
     own = own or policy.from_text(program.text, path)
     own.name = own.name or policy.name_of(path, own)

@@ -10,10 +10,13 @@ local context, client -- made at first use
 --- Where files are looked for first.
 function present.set_script_folder(folder)
   context = search.context(folder)
+  context.chunks = {} -- one client: a policy file's chunk, and what it keeps, is the same for all updates
 end
 
 local function present_context()
-  context = context or search.context(nil)
+  if not context then
+    present.set_script_folder(nil)
+  end
   return context
 end
 

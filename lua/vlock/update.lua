@@ -87,9 +87,10 @@ local function shown(plan, base)
 end
 
 -- What the policy is told: see lua/README.md for every field.
-local function new_conflict(client, cell)
+local function new_conflict(client, plan, cell)
   return {
     key = cell.key,
+    codec = plan.codec.name,
     attempt = 0,
     elapsed = 0,
     rtt = 0,
@@ -128,7 +129,10 @@ end
 -- What to write over theirs: the merge's result, or what the update function makes of it. A deletion is not merged: whether it still
 -- holds is the update function's to say.
 local function resolve(plan, policy, c, fn, theirs)
-  local merged = c.mine ~= nil and policy.merge(c) or nil
+  local merged
+  if c.mine ~= nil then -- false is a value, under the json codec
+    merged = policy.merge(c)
+  end
   if merged ~= nil then
     if merged == DELETE then
       return "write", nil, nil
@@ -156,7 +160,7 @@ function update.run(client, plan, cell, fn)
       return nil, theirs
     end
 
-    c = c or new_conflict(client, cell)
+    c = c or new_conflict(client, plan, cell)
     c.attempt = c.attempt + 1
     c.rtt = client.rtt
     c.base, c.mine = shown(plan, base), wanted

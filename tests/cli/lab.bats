@@ -17,6 +17,7 @@ lab() {
 
 @test "by default 50 workers make 10,000 commits on one key, each accounted for" {
     run --separate-stderr "$vlockrun" "$TOP/lua/backoff/full_jitter.lua"
+    echo "$output $stderr"
     [ "$status" -eq 0 ]
     [[ $output == *"50 workers on 1 key, 50 connections, 10,000 updates"* ]]
     [[ $output == *"commits      10,000 in "* ]]
