@@ -68,14 +68,14 @@ end
 --
 -- A client that builds on its own commits sends one every round trip; another one, which must read first, needs two round trips
 -- without a commit in between, and would never have them: the losers of a conflict leave no trace by which the winner could know of
--- them. So (1) a client that had a conflict reads first, like everybody, for its next DISTURBED updates, and lets up to two round
+-- them. So (1) a client that had a conflict reads first, like everybody, for its next DISTURBED updates, and lets up to four round
 -- trips pass before it reads; (2) one that was never disturbed pauses for a round trip after every STREAK updates, which costs it no
 -- command and gives others their chance.
 function Client:kept_base(cell)
   local known = knowledge_of(self, cell)
   local base = known.base
   if base and known.disturbed > 0 then
-    core.sleep(2 * self.rtt * self.random())
+    core.sleep(4 * self.rtt * self.random())
     return nil
   elseif base then
     known.streak = known.streak + 1
