@@ -4,6 +4,7 @@
 local cells = require "vlock.cell"
 local codecs = require "vlock.codec"
 local core = require "vlock.core"
+local hex = require "vlock.hex"
 local outcome = require "vlock.outcome"
 local update = require "vlock.update"
 
@@ -16,9 +17,7 @@ Client.__index = Client
 
 -- Sixteen hexadecimal digits that no other client has.
 local function new_writer()
-  return (core.entropy(8):gsub(".", function(byte)
-    return ("%02x"):format(byte:byte())
-  end))
+  return hex(core.entropy(8))
 end
 
 --- opts: policies (function from the options of an update to a policy's instance), stores (function from a store's name to the store),

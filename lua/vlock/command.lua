@@ -186,10 +186,10 @@ local function refuse_with(exit, f, ...)
 end
 
 local function run_policy(program, options, spec)
-  local key_choice = require "vlock.key_choice"
-  local lab = require "vlock.lab"
+  local key_choice = require "vlock.lab.key_choice"
+  local lab = require "vlock.lab.run"
   local policy = require "vlock.policy"
-  local report = require "vlock.report"
+  local report = require "vlock.lab.report"
   local search = require "vlock.search"
   local store = require "vlock.store"
 

@@ -92,7 +92,7 @@ local function progress_line(run)
   local part = scenario.duration and seconds / scenario.duration or run.commits / wanted
   local full = math.floor(math.min(part, 1) * BAR)
   local rate = seconds > 0 and run.commits / seconds or 0
-  local conflicts = run.calls > 0 and math.max(run.calls - run.commits, 0) / run.calls * 100 or 0
+  local conflicts = run.ledger.calls > 0 and math.max(run.ledger.calls - run.commits, 0) / run.ledger.calls * 100 or 0
   return ("\r[%s%s] %3d%%  %s commits/s  %.0f%% conflicts\27[K"):format(("#"):rep(full), ("-"):rep(BAR - full),
     math.floor(math.min(part, 1) * 100), grouped(math.floor(rate)), conflicts)
 end

@@ -4,9 +4,11 @@
 local cells = require "vlock.cell"
 local clients = require "vlock.client"
 local core = require "vlock.core"
+local hex = require "vlock.hex"
+local key_choice = require "vlock.lab.key_choice"
 local lab_core = require "vlock.lab_core"
-local json = require "vlock.json"
-local key_choice = require "vlock.key_choice"
+local ledger = require "vlock.lab.ledger"
+local results = require "vlock.lab.result"
 
 local now = core.now
 
@@ -16,54 +18,14 @@ local function is_outcome(reason, kind)
   return type(reason) == "table" and reason.outcome == kind
 end
 
--- ---- the keys of one run
-
-local function make_keys(scenario)
-  local prefix = "vlock:lab:" .. (core.entropy(4):gsub(".", function(byte)
-    return ("%02x"):format(byte:byte())
-  end)) .. ":"
-  local keys = {}
-  for i = 1, scenario.keys do
-    local cell = cells.new(prefix .. i, {})
-    keys[i] = { cell = cell, chain = lab_core.chain() }
+-- The cells of one run, under a prefix of its own.
+local function make_cells(count)
+  local prefix = "vlock:lab:" .. hex(core.entropy(4)) .. ":"
+  local list = {}
+  for i = 1, count do
+    list[i] = cells.new(prefix .. i, {})
   end
-  return keys
-end
-
--- What names a state of the cell: its stamp where the store has versions, else its value.
-local function identity(store, value, stamp)
-  if store.version then
-    return stamp
-  end
-  return value == nil and "absent" or "value:" .. value
-end
-
-local function read_identity(store, cell)
-  local value, stamp = store.read(cell)
-  return identity(store, value, stamp)
-end
-
--- A store that writes down every commit that its worker was told of.
-local function recording(run, store)
-  local recorded = setmetatable({}, { __index = store })
-  function recorded.commit(cell, base, value, token)
-    run.calls = run.calls + 1
-    local chain = run.chains[cell.key]
-    local from = identity(store, base.value, base.stamp)
-    local ok, result, a, b = pcall(store.commit, cell, base, value, token)
-    if not ok then
-      if is_outcome(result, "unknown") then
-        local made = store.version and store.made and store.made(base, token)
-        chain:unknown(from, made or identity(store, value, "unknown:" .. token))
-      end
-      error(result, 0)
-    end
-    if result == "committed" then
-      chain:commit(from, identity(store, value, a))
-    end
-    return result, a, b
-  end
-  return recorded
+  return list
 end
 
 -- ---- workers
@@ -83,7 +45,7 @@ local function new_worker(run, index)
       return policy.retry(c)
     end,
   }, { __index = policy })
-  local store = recording(run, run.new_store())
+  local store = run.ledger:recording(run.new_store())
   local worker = { index = index, commits = 0, policy = policy }
   worker.client = clients.new {
     writer = ("%s-%d"):format(run.writer, index),
@@ -136,7 +98,7 @@ local function work(run, worker)
   redis.use(run.connections[(worker.index - 1) % #run.connections + 1])
   worker.started = now()
   while takes_another(run, worker) do
-    local key = run.keys[choose()].cell.key
+    local key = run.cells[choose()].key
     local started = now()
     local ok, value, outcome = pcall(client.update, client, key, fn)
     if ok and type(outcome) ~= "table" then
@@ -172,104 +134,10 @@ local function describe_server(url)
   return { version = version, url = (url:gsub(":[^:@/]+@", ":***@")) }
 end
 
-local function verify(run)
-  local found = { lost_updates = 0, duplicated = 0, missing = 0, whole = true }
-  for _, key in ipairs(run.keys) do
-    local result = key.chain:check(key.first, read_identity(run.plain_store, key.cell))
-    found.lost_updates = found.lost_updates + result.lost_updates
-    found.duplicated = found.duplicated + result.duplicated
-    found.missing = found.missing + result.missing
-    found.whole = found.whole and result.whole
-  end
-  return found
-end
-
--- Jain's fairness index, (Σx)² / (n·Σx²), over each worker's commits per second of its own run; 1 where all have the same.
--- (R. Jain, D. Chiu, W. Hawe, DEC-TR-301, 1984)
-local function fairness(workers)
-  local sum, squares, least, most = 0, 0, math.huge, 0
-  for _, worker in ipairs(workers) do
-    local seconds = (worker.ended or now()) - worker.started
-    local rate = seconds > 0 and worker.commits / seconds or 0
-    sum, squares = sum + rate, squares + rate * rate
-    least, most = math.min(least, rate), math.max(most, rate)
-  end
-  return { jain = squares > 0 and sum * sum / (#workers * squares) or 0, min = least, max = most }
-end
-
 local function remove_keys(run)
-  for _, key in ipairs(run.keys) do
-    redis.call("DEL", key.cell.key, key.cell.version_key)
+  for _, cell in ipairs(run.cells) do
+    redis.call("DEL", cell.key, cell.version_key)
   end
-end
-
-local function latency_ms(histogram)
-  if histogram:count() == 0 then
-    return nil
-  end
-  local function ms(seconds)
-    return seconds * 1000
-  end
-  return {
-    mean = ms(histogram:mean()),
-    p50 = ms(histogram:percentile(50)),
-    p90 = ms(histogram:percentile(90)),
-    p99 = ms(histogram:percentile(99)),
-    p999 = ms(histogram:percentile(99.9)),
-    max = ms(histogram:max()),
-  }
-end
-
-local function sum_of(workers, field)
-  local total = 0
-  for _, worker in ipairs(workers) do
-    total = total + worker.client[field]
-  end
-  return total
-end
-
-local function shown_scenario(scenario, connections)
-  return {
-    workers = scenario.workers,
-    keys = scenario.keys,
-    dist = scenario.dist,
-    commits = not (scenario.per_worker or scenario.duration) and scenario.commits or nil,
-    per_worker = scenario.per_worker,
-    duration = scenario.duration,
-    think = scenario.think,
-    connections = connections,
-  }
-end
-
-local function result_of(run, workers, seconds, found)
-  local attempts = sum_of(workers, "attempts")
-  return {
-    vlockrun = core.version,
-    policy = workers[1].policy.describe(),
-    store = run.store_name,
-    server = run.server,
-    sim = json.null,
-    seed = run.seed,
-    scenario = shown_scenario(run.scenario, #run.connections),
-    interrupted = run.stopping ~= nil,
-    commits = run.commits,
-    attempts = attempts,
-    calls = run.calls,
-    commands = run.commands,
-    conflicts = sum_of(workers, "conflicts"),
-    gave_up = run.gave_up,
-    unknown = run.unknown,
-    errors = run.errors,
-    lost_updates = found.lost_updates,
-    duplicated = found.duplicated,
-    missing = found.missing,
-    verified = found.whole,
-    seconds = seconds,
-    commits_per_second = seconds > 0 and run.commits / seconds or 0,
-    attempts_per_commit = run.commits > 0 and attempts / run.commits or nil,
-    latency_ms = latency_ms(run.latencies),
-    fairness = fairness(workers),
-  }
 end
 
 local function run_workers(run)
@@ -311,16 +179,13 @@ function lab.run(setup)
   local run = {
     scenario = scenario,
     seed = setup.seed,
-    writer = (core.entropy(6):gsub(".", function(byte)
-      return ("%02x"):format(byte:byte())
-    end)),
+    writer = hex(core.entropy(6)),
     new_policy = setup.new_policy,
     new_store = setup.new_store,
     store_name = setup.store_name,
     latencies = lab_core.histogram(),
     left = not (scenario.per_worker or scenario.duration) and scenario.commits or nil,
     commits = 0,
-    calls = 0,
     gave_up = 0,
     unknown = 0,
     errors = 0,
@@ -333,12 +198,8 @@ function lab.run(setup)
   redis.use(control)
   run.server = describe_server(setup.url)
   run.plain_store = setup.new_store()
-  run.keys = make_keys(scenario)
-  run.chains = {}
-  for _, key in ipairs(run.keys) do
-    run.chains[key.cell.key] = key.chain
-    key.first = read_identity(run.plain_store, key.cell)
-  end
+  run.cells = make_cells(scenario.keys)
+  run.ledger = ledger.new(run.cells, run.plain_store)
   run.choose = key_choice.new(scenario.dist, scenario.keys)
   connect_all(run, setup.connect, scenario.connections or math.min(scenario.workers, 64))
 
@@ -353,7 +214,7 @@ function lab.run(setup)
     pcall(remove_keys, run)
     error(workers, 0)
   end
-  local result = result_of(run, workers, seconds, verify(run))
+  local result = results.new(run, workers, seconds, run.ledger:verify(run.plain_store))
   remove_keys(run)
   core.on_interrupt(nil)
   return result, run.first_error, run.give_up_reason
