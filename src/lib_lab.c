@@ -44,6 +44,13 @@ static int l_record(lua_State *L)
     return 0;
 }
 
+/* h:add(other): adds what the other has recorded. */
+static int l_histogram_add(lua_State *L)
+{
+    vlock_histogram_add(check_histogram(L, 1), check_histogram(L, 2));
+    return 0;
+}
+
 /* h:percentile(p): seconds; p from 0 to 100 */
 static int l_percentile(lua_State *L)
 {
@@ -172,7 +179,7 @@ int vlock_lib_lab_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"histogram", l_histogram}, {"chain", l_chain}, {NULL, NULL}};
     static const luaL_Reg histogram_methods[] = {
-        {"record", l_record}, {"percentile", l_percentile}, {"count", l_histogram_count}, {"mean", l_mean}, {"min", l_min},
+        {"record", l_record}, {"add", l_histogram_add}, {"percentile", l_percentile}, {"count", l_histogram_count}, {"mean", l_mean}, {"min", l_min},
         {"max", l_max},       {NULL, NULL}};
     static const luaL_Reg chain_methods[] = {
         {"commit", l_commit}, {"unknown", l_unknown}, {"check", l_check}, {NULL, NULL}};

@@ -12,6 +12,7 @@ enum form {
     FORM_TEXT,
     FORM_DURATION, /* 250us 2ms 1s 5m */
     FORM_COUNT,    /* a whole number ≥ 0, 10k, 1M */
+    FORM_RATE,     /* a number > 0, 0.5, 10k */
 };
 
 struct option {
@@ -37,10 +38,16 @@ static const struct option options[] = {
     {"commits", 'n', FORM_COUNT, "N", "updates in all, default 10k"},
     {"per-worker", 0, FORM_COUNT, "N", "updates of each worker, instead of --commits"},
     {"duration", 'd', FORM_DURATION, "TIME", "how long, instead of --commits"},
+    {"rate", 0, FORM_RATE, "N", "open loop: N updates begin per second in all, at random (Poisson), whether earlier ones have ended or not"},
     {"think", 0, FORM_DURATION, "TIME", "pause between the updates of a worker, default 0"},
+    {"value-size", 0, FORM_COUNT, "BYTES", "of a value, default: as long as the counter"},
     {"connections", 'c', FORM_COUNT, "N", "connections, default one per worker, at most 64"},
     {"store", 's', FORM_TEXT, "NAME|FILE", "how cells are read and committed: plain (default), watch, or a file of your own"},
     {"param", 'p', FORM_TEXT, "NAME=VALUE", "a parameter of the policy: backoff.base=5ms; the bare name where one part has it"},
+    {"runs", 0, FORM_COUNT, "N", "repeat, and show medians and spread; default 1, for compare and --sweep 3"},
+    {"sweep", 0, FORM_TEXT, "NAME=A,B,C", "once for each value of workers, keys, rate ... or of a parameter; two sweeps make a grid"},
+    {"require", 0, FORM_TEXT, "EXPR", "a threshold over a field of the JSON: 'p99<20ms'; not met: exit code 4; repeatable"},
+    {"interval", 0, FORM_DURATION, "TIME", "a line on standard error every so often, while it runs"},
     {NULL, 0, FORM_NONE, NULL, "In general"},
     {"json", 0, FORM_NONE, NULL, "one JSON document on standard output; all else goes to standard error"},
     {"seed", 0, FORM_COUNT, "N", "start of all random numbers, default: from the system"},
@@ -59,11 +66,12 @@ void vlock_command_line_help(FILE *out)
           "\n"
           "  vlockrun [options] FILE.lua [KEY ... , ARG ...]    run a script; a policy is put under contention\n"
           "  vlockrun [options] -e 'CHUNK' [KEY ... , ARG ...]  the same for one line; FILE - is standard input\n"
+          "  vlockrun compare [options] POLICY ...              policies side by side; POLICY@STORE for another store\n"
           "  vlockrun list | show NAME | new KIND NAME          what is there; print one; begin one of your own\n"
           "\n"
           "Examples:\n"
           "  vlockrun lua/backoff/full_jitter.lua               50 workers on one hot key of a private server\n"
-          "  vlockrun -p cap=20ms --workers 200 --json mine.lua a policy of your own, and its figures as JSON\n"
+          "  vlockrun compare --workers 20 lua/backoff/*.lua    which of these suits 20 workers?\n"
           "  vlockrun -u redis://localhost -e 'return redis.call(\"GET\", KEYS[1])' mykey\n",
           out);
     for (size_t i = 0; i < OPTION_COUNT; i++) {
@@ -80,8 +88,8 @@ void vlock_command_line_help(FILE *out)
         fprintf(out, "  %-26s %s\n", left, option->help);
     }
     fputs("\nOptions end at FILE; what follows belongs to the script: KEYS before a lone comma, ARGV after it.\n"
-          "Exit codes: 0 fine, 1 the script failed, 2 usage, 3 Redis unreachable or refused us, 4 the verification failed,\n"
-          "130 interrupted.\n",
+          "Exit codes: 0 fine, 1 the script failed, 2 usage, 3 Redis unreachable or refused us, 4 the verification failed or\n"
+          "a threshold was not met, 130 interrupted.\n",
           out);
 }
 
@@ -125,6 +133,11 @@ static int check_form(const struct option *option, const char *value, struct vlo
     int result = 0;
     if (option->form == FORM_DURATION)
         result = vlock_units_duration(value, strlen(value), &ns, &reason);
+    if (option->form == FORM_RATE) {
+        result = vlock_units_count(value, strlen(value), &count, &reason);
+        if (result == 0 && count <= 0)
+            result = vlock_error_set(&reason, VLOCK_ERR_USAGE, "\"%.40s\" is not a number above 0, like 0.5 or 10k", value);
+    }
     if (option->form == FORM_COUNT) {
         result = vlock_units_count(value, strlen(value), &count, &reason);
         if (result == 0 && !(count >= 0 && count < 9e15 && count == (double)(int64_t)count))
@@ -194,25 +207,59 @@ static int parse_option(int argc, char **argv, int *at, struct vlock_command_lin
     return take(line, option, value, error);
 }
 
+/* Words that stand where a file would, and have words of their own behind them: among these, options may stand anywhere. */
+static bool is_verb(const char *word)
+{
+    static const char *const verbs[] = {"compare", "list", "show", "new", "verify"};
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+        if (strcmp(word, verbs[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool is_option(const char *word)
+{
+    return word[0] == '-' && word[1];
+}
+
+static int refuse_memory(struct vlock_error *error)
+{
+    return vlock_error_set(error, VLOCK_ERR_MEMORY, "out of memory");
+}
+
 int vlock_command_line_parse(int argc, char **argv, struct vlock_command_line *line, struct vlock_error *error)
 {
-    int at;
+    char **rest = calloc((size_t)argc + 1, sizeof *rest); /* what is no option, in its order */
+    int rest_count = 0, at, result = -1;
+    bool has_verb = false;
     memset(line, 0, sizeof *line);
     line->words = calloc((size_t)argc + 2, sizeof *line->words);
-    if (!line->words)
-        return vlock_error_set(error, VLOCK_ERR_MEMORY, "out of memory");
-    for (at = 1; at < argc && argv[at][0] == '-' && argv[at][1]; at++) {
+    if (!line->words || !rest) {
+        refuse_memory(error);
+        goto cleanup;
+    }
+    for (at = 1; at < argc && (has_verb || is_option(argv[at]) || is_verb(argv[at])); at++) {
         if (strcmp(argv[at], "--") == 0) {
             at++;
             break;
         }
-        if (parse_option(argc, argv, &at, line, error) != 0)
-            return -1;
+        if (!is_option(argv[at])) {
+            has_verb = true;
+            rest[rest_count++] = argv[at];
+        } else if (parse_option(argc, argv, &at, line, error) != 0) {
+            goto cleanup;
+        }
     }
-    for (int rest = at - 1; rest < argc; rest++)
-        if (add_word(line, strdup(rest < at ? "--" : argv[rest])) != 0)
-            return vlock_error_set(error, VLOCK_ERR_MEMORY, "out of memory");
-    return 0;
+    while (at < argc)
+        rest[rest_count++] = argv[at++];
+    result = add_word(line, strdup("--"));
+    for (int i = 0; i < rest_count && result == 0; i++)
+        result = add_word(line, strdup(rest[i]));
+    if (result != 0)
+        refuse_memory(error);
+cleanup:
+    free(rest);
+    return result;
 }
 
 void vlock_command_line_clear(struct vlock_command_line *line)

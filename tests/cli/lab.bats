@@ -142,7 +142,7 @@ END
     [ "$(field policy.params.backoff.cap)" = 0.02 ]
     [ "$(field policy.params.retry.max)" = 9 ]
     lab -n 200 -p backoff.cpa=20ms "$TOP/lua/backoff/full_jitter.lua"
-    [ "$status" -eq 1 ]
+    [ "$status" -eq 2 ]
     [[ $stderr == *"unknown parameter 'cpa', did you mean 'cap'?; there are: base, cap"* ]]
 }
 
@@ -206,6 +206,24 @@ END
     [ "$(field interrupted)" = true ]
     [ "$(field verified)" = true ]
     [ "$(field commits)" -gt 100 ]
+}
+
+@test "the end of the run, and Ctrl-C, cut off who sleeps for long, and count how long they had waited" {
+    printf 'return { backoff = function(p, c) return c.worker == 1 and 0 or 3600 end }' >sleepy.lua
+    lab -d 500ms --workers 5 sleepy.lua
+    [ "$status" -eq 0 ]
+    [ "$(field unfinished)" -ge 1 ]
+    python3 -c 'import sys; sys.exit(not (0.49 < float(sys.argv[1]) < 5 and float(sys.argv[2]) > 400))' "$(field seconds)" "$(field latency_ms.max)"
+    "$vlockrun" --json -n 100M --workers 5 sleepy.lua >out 2>err &
+    pid=$!
+    sleep 1
+    kill -INT $pid
+    status=0
+    timeout 5 tail --pid=$pid -f /dev/null
+    wait $pid || status=$?
+    [ "$status" -eq 130 ]
+    output=$(cat out)
+    [ "$(field unfinished)" -ge 1 ]
 }
 
 @test "a lost update is found: a store that writes without a check ends with 4" {

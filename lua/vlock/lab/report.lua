@@ -1,14 +1,11 @@
--- The lab's result as people read it, and the line that moves while it runs.
+-- The result of one run as people read it.
 
 local core = require "vlock.core"
+local figures = require "vlock.lab.figures"
+
+local grouped = figures.grouped
 
 local report = {}
-
-local function grouped(number)
-  local text = ("%d"):format(number)
-  local left, digits = text:match("^(-?)(%d+)$")
-  return left .. digits:reverse():gsub("(%d%d%d)", "%1,"):reverse():gsub("^,", "")
-end
 
 local function duration(ms)
   return core.format_duration(ms / 1000)
@@ -31,14 +28,6 @@ local function shown_params(policy)
   return table.concat(pieces, " + ")
 end
 
-local function shown_scenario(result)
-  local s = result.scenario
-  local amount = s.duration and core.format_duration(s.duration) or s.per_worker and grouped(s.per_worker) .. " updates each"
-    or grouped(s.commits) .. " updates"
-  return ("%d worker%s on %d key%s, %d connection%s, %s"):format(s.workers, s.workers == 1 and "" or "s", s.keys,
-    s.keys == 1 and "" or "s (" .. s.dist .. ")", s.connections, s.connections == 1 and "" or "s", amount)
-end
-
 local function verdict(result, paint)
   if result.verified then
     return paint("32", "whole") .. (": each of the %s commits stands on the one before it; none lost, none twice"):format(
@@ -58,10 +47,11 @@ function report.text(result, shown)
     lines[#lines + 1] = ("%-12s %s"):format(name, string.format(...))
   end
   line("policy", "%s", shown_params(result.policy))
-  line("scenario", "%s", shown_scenario(result))
+  line("scenario", "%s", figures.scenario(result.scenario))
   line("server", "%s, store %s, seed %d", result.server.version, result.store, result.seed)
-  line("commits", "%s in %s = %s commits/s%s", grouped(result.commits), core.format_duration(result.seconds),
-    paint("1", grouped(math.floor(result.commits_per_second + 0.5))), result.interrupted and " (interrupted)" or "")
+  line("commits", "%s in %s = %s commits/s%s%s", grouped(result.commits), core.format_duration(result.seconds),
+    paint("1", grouped(result.commits_per_second)), result.interrupted and " (interrupted)" or "",
+    result.unfinished > 0 and (", %s unfinished at the end"):format(grouped(result.unfinished)) or "")
   if result.attempts_per_commit then
     line("attempts", "%.2f per commit, %s conflicts; %.2f commands per commit", result.attempts_per_commit,
       grouped(result.conflicts), result.commands / result.commits)
@@ -70,6 +60,11 @@ function report.text(result, shown)
   if l then
     line("latency", "p50 %s  p90 %s  p99 %s  p99.9 %s  max %s", duration(l.p50), duration(l.p90), duration(l.p99),
       duration(l.p999), duration(l.max))
+  end
+  local o = result.open_loop
+  if o then
+    line("open loop", "%s/s of the %s/s asked for began; %s behind at the end; woken up to %s late (p99)%s", grouped(o.begun),
+      grouped(o.wanted), grouped(o.behind), duration(o.late_ms), o.kept_up and "" or paint("31;1", "  IT DID NOT KEEP UP"))
   end
   local f = result.fairness
   line("fairness", "Jain %.3f; slowest worker %s, fastest %s commits/s%s", f.jain, grouped(math.floor(f.min + 0.5)),
@@ -83,35 +78,24 @@ function report.text(result, shown)
   return table.concat(lines, "\n") .. "\n"
 end
 
-local BAR = 30
-
-local function progress_line(run)
-  local scenario = run.scenario
-  local seconds = core.now() - run.started
-  local wanted = scenario.per_worker and scenario.per_worker * scenario.workers or scenario.commits
-  local part = scenario.duration and seconds / scenario.duration or run.commits / wanted
-  local full = math.floor(math.min(part, 1) * BAR)
-  local rate = seconds > 0 and run.commits / seconds or 0
-  local conflicts = run.ledger.calls > 0 and math.max(run.ledger.calls - run.commits, 0) / run.ledger.calls * 100 or 0
-  return ("\r[%s%s] %3d%%  %s commits/s  %.0f%% conflicts\27[K"):format(("#"):rep(full), ("-"):rep(BAR - full),
-    math.floor(math.min(part, 1) * 100), grouped(math.floor(rate)), conflicts)
+--- What holds for all runs of a table: scenario, server and seed, in two lines.
+function report.heading(entries)
+  local first = entries[1].result
+  return ("%-12s %s\n%-12s %s, seed %d\n"):format("scenario", figures.scenario(figures.common_scenario(entries)), "server",
+    first.server.version, first.seed)
 end
 
---- Shows a line that moves on standard error until the returned function is called.
-function report.progress(run)
-  local is_over = false
-  core.spawn(function()
-    while not is_over do
-      core.sleep(0.1)
-      if run.started and not is_over then
-        io.stderr:write(progress_line(run))
+--- The first error and the first reason to give up of each of these entries, a line each.
+function report.failures(entries)
+  local lines = {}
+  for _, entry in ipairs(entries) do
+    for _, reason in ipairs { entry.first_error or false, entry.give_up_reason or false } do
+      if reason then
+        lines[#lines + 1] = ("%s: %s\n"):format(entry.label, reason)
       end
     end
-  end)
-  return function()
-    is_over = true
-    io.stderr:write("\r\27[K")
   end
+  return table.concat(lines)
 end
 
 return report

@@ -2,22 +2,30 @@
 
 local core = require "vlock.core"
 local json = require "vlock.json"
+local scenarios = require "vlock.lab.scenario"
 
 local now = core.now
 
 local result = {}
 
--- Jain's fairness index, (Σx)² / (n·Σx²), over each worker's commits per second of its own run; 1 where all have the same.
--- (R. Jain, D. Chiu, W. Hawe, DEC-TR-301, 1984)
-local function fairness(workers)
-  local sum, squares, least, most = 0, 0, math.huge, 0
-  for _, worker in ipairs(workers) do
-    local seconds = (worker.ended or now()) - worker.started
-    local rate = seconds > 0 and worker.commits / seconds or 0
-    sum, squares = sum + rate, squares + rate * rate
-    least, most = math.min(least, rate), math.max(most, rate)
+-- Jain's fairness index, (Σx)² / (n·Σx²); 1 where all have the same. (R. Jain, D. Chiu, W. Hawe, DEC-TR-301, 1984)
+local function jain(shares)
+  local sum, squares = 0, 0
+  for _, share in ipairs(shares) do
+    sum, squares = sum + share, squares + share * share
   end
-  return { jain = squares > 0 and sum * sum / (#workers * squares) or 0, min = least, max = most }
+  return squares > 0 and sum * sum / (#shares * squares) or 0
+end
+
+-- Over each worker's commits per second of its own run.
+local function fairness(workers)
+  local rates, least, most = {}, math.huge, 0
+  for i, worker in ipairs(workers) do
+    local seconds = (worker.ended or now()) - worker.started
+    rates[i] = seconds > 0 and worker.commits / seconds or 0
+    least, most = math.min(least, rates[i]), math.max(most, rates[i])
+  end
+  return { jain = jain(rates), min = least, max = most }
 end
 
 local function latency_ms(histogram)
@@ -45,22 +53,52 @@ local function sum_of(workers, field)
   return total
 end
 
-local function shown_scenario(scenario, connections)
+local STARVED_JAIN = 0.5
+
+-- Whether some workers had nothing, or nearly: then the others' speed is no merit. In an open loop, of what was theirs to do.
+local function is_starved(run, shares)
+  if not run.scenario.rate then
+    return shares.jain < STARVED_JAIN
+  end
+  local parts = {}
+  for _, worker in ipairs(run.workers) do
+    if worker.due > 0 then
+      parts[#parts + 1] = worker.commits / worker.due
+    end
+  end
+  return #parts > 0 and jain(parts) < STARVED_JAIN
+end
+
+local MOST_BEHIND = 0.01 -- of the updates that were due
+
+-- How the open loop went; nil for a closed one. An update that was due while its worker was busy begins late, which its latency shows; one
+-- that had not begun when the run ended is shown by nothing else, so more than a hundredth of these is a failure.
+local function open_loop(run)
+  if not run.scenario.rate then
+    return nil
+  end
+  local begun, behind = 0, 0
+  local ended = run.deadline and math.min(run.deadline, now()) or run.last_taken or now()
+  for _, worker in ipairs(run.workers) do
+    local late = worker.pace:behind(ended)
+    worker.due = worker.begun + late -- updates that were its own to do
+    begun, behind = begun + worker.begun, behind + late
+  end
   return {
-    workers = scenario.workers,
-    keys = scenario.keys,
-    dist = scenario.dist,
-    commits = not (scenario.per_worker or scenario.duration) and scenario.commits or nil,
-    per_worker = scenario.per_worker,
-    duration = scenario.duration,
-    think = scenario.think,
-    connections = connections,
+    wanted = run.scenario.rate,
+    begun = begun / (ended - run.started),
+    behind = behind,
+    late_ms = run.lateness:percentile(99) * 1000,
+    kept_up = behind <= math.max(10, MOST_BEHIND * (begun + behind)),
   }
 end
 
 --- The result of a run: its fields are those of the JSON that README lists. `found` is what the ledger's verification found.
-function result.new(run, workers, seconds, found)
-  local attempts = sum_of(workers, "attempts")
+function result.new(run, found)
+  local workers, seconds = run.workers, run.seconds
+  local attempts, shares = sum_of(workers, "attempts"), fairness(workers)
+  local open = open_loop(run)
+  local made = run.commits > 0
   return {
     vlockrun = core.version,
     policy = workers[1].policy.describe(),
@@ -68,9 +106,11 @@ function result.new(run, workers, seconds, found)
     server = run.server,
     sim = json.null,
     seed = run.seed,
-    scenario = shown_scenario(run.scenario, #run.connections),
-    interrupted = run.stopping ~= nil,
+    scenario = scenarios.shown(run.scenario),
+    interrupted = run.interrupt.reason ~= nil,
     commits = run.commits,
+    left_alone = run.left_alone,
+    unfinished = run.unfinished,
     attempts = attempts,
     calls = run.ledger.calls,
     commands = run.commands,
@@ -84,9 +124,12 @@ function result.new(run, workers, seconds, found)
     verified = found.whole,
     seconds = seconds,
     commits_per_second = seconds > 0 and run.commits / seconds or 0,
-    attempts_per_commit = run.commits > 0 and attempts / run.commits or nil,
+    attempts_per_commit = made and attempts / run.commits or nil,
+    commands_per_commit = made and run.commands / run.commits or nil,
     latency_ms = latency_ms(run.latencies),
-    fairness = fairness(workers),
+    fairness = shares,
+    starved = is_starved(run, shares),
+    open_loop = open,
   }
 end
 

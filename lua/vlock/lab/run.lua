@@ -8,9 +8,15 @@ local hex = require "vlock.hex"
 local key_choice = require "vlock.lab.key_choice"
 local lab_core = require "vlock.lab_core"
 local ledger = require "vlock.lab.ledger"
+local pace = require "vlock.lab.pace"
 local results = require "vlock.lab.result"
+local scenarios = require "vlock.lab.scenario"
 
 local now = core.now
+
+local CUT_OFF = "the run has ended" -- why an update is given up that would have been tried again after the end
+
+local SLICE = 0.05 -- seconds: longer sleeps are cut into these
 
 local lab = {}
 
@@ -30,29 +36,51 @@ end
 
 -- ---- workers
 
--- The default update: a counter.
-local function count_up(value)
-  return tostring(math.tointeger(tonumber(value) or 0) + 1)
+local function is_over(run)
+  return run.interrupt.reason or run.fatal or (run.deadline and now() >= run.deadline)
+end
+
+-- The policy, ending its updates with the run: none is tried again after it, and no sleep outlasts it by more than a slice.
+local function within_the_run(run, policy)
+  local function retry(c)
+    if is_over(run) then
+      return false, CUT_OFF
+    end
+    return policy.retry(c)
+  end
+  local function backoff(c)
+    local wakes_up = now() + policy.backoff(c)
+    while wakes_up - now() > SLICE do
+      core.sleep(SLICE)
+      if is_over(run) then
+        error(CUT_OFF, 0)
+      end
+    end
+    return math.max(wakes_up - now(), 0)
+  end
+  return setmetatable({ retry = retry, backoff = backoff }, { __index = policy })
 end
 
 local function new_worker(run, index)
   local policy = run.new_policy()
-  local stopping_policy = setmetatable({
-    retry = function(c)
-      if run.stopping then
-        return false, "interrupted"
-      end
-      return policy.retry(c)
-    end,
-  }, { __index = policy })
+  local bounded = within_the_run(run, policy)
   local store = run.ledger:recording(run.new_store())
-  local worker = { index = index, commits = 0, policy = policy }
+  local fn = scenarios.update_of(run.scenario)
+  local worker = {
+    index = index,
+    policy = policy,
+    begun = 0, -- updates
+    commits = 0,
+    update = function(value)
+      return fn(value, index)
+    end,
+  }
   worker.client = clients.new {
     writer = ("%s-%d"):format(run.writer, index),
     worker = index,
     random = core.stream(run.seed, index),
     policies = function()
-      return stopping_policy
+      return bounded
     end,
     stores = function()
       return store
@@ -63,25 +91,27 @@ end
 
 -- Whether this worker makes another update; takes it from what is left.
 local function takes_another(run, worker)
-  local scenario = run.scenario
-  if run.stopping or (run.deadline and now() >= run.deadline) then
+  if is_over(run) then
     return false
-  elseif scenario.per_worker then
-    worker.taken = (worker.taken or 0) + 1
-    return worker.taken <= scenario.per_worker
+  elseif run.scenario.per_worker then
+    return worker.begun < run.scenario.per_worker
+  elseif run.left == 0 then
+    return false
   elseif run.left then
     run.left = run.left - 1
-    return run.left >= 0
+    run.last_taken = run.left == 0 and now() or nil
   end
   return true
 end
 
-local function count_failure(run, reason)
-  if is_outcome(reason, "gave_up") then
-    if reason.reason ~= "interrupted" then
-      run.gave_up = run.gave_up + 1
-      run.give_up_reason = run.give_up_reason or reason.reason
-    end
+-- seconds: since when its latency counts.
+local function count_failure(run, reason, seconds)
+  if reason == CUT_OFF or is_outcome(reason, "gave_up") and reason.reason == CUT_OFF then
+    run.unfinished = run.unfinished + 1
+    run.latencies:record(seconds) -- it would have been longer; without it, who waits in vain would not be seen
+  elseif is_outcome(reason, "gave_up") then
+    run.gave_up = run.gave_up + 1
+    run.give_up_reason = run.give_up_reason or reason.reason
   elseif is_outcome(reason, "unknown") then
     run.unknown = run.unknown + 1
   elseif is_outcome(reason, "unreachable") or type(reason) ~= "table" then
@@ -92,25 +122,40 @@ local function count_failure(run, reason)
   end
 end
 
+local function record_commit(run, worker, seconds)
+  worker.commits = worker.commits + 1
+  run.commits = run.commits + 1
+  run.latencies:record(seconds)
+  if run.recent then
+    run.recent:record(seconds)
+  end
+end
+
+-- One update; `due`: since when its latency counts.
+local function update(run, worker, key, due)
+  local client = worker.client
+  worker.begun = worker.begun + 1
+  local before = client.attempts - client.conflicts
+  local ok, value, outcome = pcall(client.update, client, key, worker.update)
+  if not ok or type(outcome) == "table" then
+    count_failure(run, ok and outcome or value, now() - due)
+  elseif client.attempts - client.conflicts == before then
+    run.left_alone = run.left_alone + 1
+  else
+    record_commit(run, worker, now() - due)
+  end
+end
+
 local function work(run, worker)
-  local client, choose, latencies = worker.client, run.choose(worker), run.latencies
-  local fn, think = run.scenario.update or count_up, run.scenario.think
+  local choose = run.choose(worker)
   redis.use(run.connections[(worker.index - 1) % #run.connections + 1])
   worker.started = now()
   while takes_another(run, worker) do
-    local key = run.cells[choose()].key
-    local started = now()
-    local ok, value, outcome = pcall(client.update, client, key, fn)
-    if ok and type(outcome) ~= "table" then
-      worker.commits = worker.commits + 1
-      run.commits = run.commits + 1
-      latencies:record(now() - started)
-    else
-      count_failure(run, ok and outcome or value)
+    local due = worker.pace:next()
+    if not due then
+      break
     end
-    if think > 0 then
-      core.sleep(think)
-    end
+    update(run, worker, run.cells[choose()].key, due)
   end
   worker.ended = now()
 end
@@ -145,16 +190,16 @@ local function run_workers(run)
   for i = 1, run.scenario.workers do
     workers[i] = new_worker(run, i)
   end
-  local started = now()
-  run.started = started
-  run.deadline = run.scenario.duration and started + run.scenario.duration
+  run.workers = workers
+  run.started = now()
+  run.deadline = run.scenario.duration and run.started + run.scenario.duration
   for i, worker in ipairs(workers) do
-    worker.started = started
+    worker.started = run.started
+    worker.pace = pace.new(run, worker)
     tasks[i] = core.spawn(function()
       local ok, reason = pcall(work, run, worker)
       if not ok then
         run.fatal = run.fatal or reason
-        run.stopping = "failed"
       end
     end)
   end
@@ -164,19 +209,12 @@ local function run_workers(run)
   if run.fatal then
     error(run.fatal, 0)
   end
-  return workers, now() - started
+  run.seconds = now() - run.started
 end
 
---- Runs one scenario; returns its result (the fields of the JSON in DESIGN's order: README lists them), and the first error and the
--- first reason to give up, in words, where there were any.
---
--- setup: connect() makes a connection; url, for the report; scenario (workers, keys, dist, commits or per_worker or duration, think,
--- connections, update); seed;
--- new_policy() an instance of the policy for one worker; new_store() the same for the store; store_name; progress(run), or nil: called once, to
--- watch the run's fields; returns a function that ends it.
-function lab.run(setup)
+local function new_run(setup)
   local scenario = setup.scenario
-  local run = {
+  return {
     scenario = scenario,
     seed = setup.seed,
     writer = hex(core.entropy(6)),
@@ -184,40 +222,59 @@ function lab.run(setup)
     new_store = setup.new_store,
     store_name = setup.store_name,
     latencies = lab_core.histogram(),
-    left = not (scenario.per_worker or scenario.duration) and scenario.commits or nil,
+    recent = setup.interval and lab_core.histogram(), -- those since somebody last looked
+    lateness = scenario.rate and lab_core.histogram(), -- of workers that were idle when an update was due
+    left = scenario.commits, -- updates not yet taken by a worker
+    interrupt = setup.interrupt, -- its field `reason` says that the run ends early
     commits = 0,
+    left_alone = 0, -- updates whose function left the cell as it is
+    unfinished = 0, -- updates that the end of the run cut off
     gave_up = 0,
     unknown = 0,
     errors = 0,
   }
+end
+
+-- The cells, what the ledger knows of them before the run, and the connections.
+local function prepare(run, setup)
+  run.server = describe_server(setup.url)
+  run.own_store = setup.new_store() -- the lab's, for reading what stands before and after
+  run.cells = make_cells(run.scenario.keys)
+  run.ledger = ledger.new(run.cells, run.own_store)
+  run.choose = key_choice.new(run.scenario.dist, run.scenario.keys)
+  connect_all(run, setup.connect, scenarios.connections(run.scenario))
+end
+
+--- Runs one scenario; returns its result (the fields of the JSON: README lists them) and the run itself, for what is no figure: latencies
+-- (a histogram), first_error and give_up_reason (texts, where there were any).
+--
+-- setup: connect() makes a connection; url, for the report; scenario (vlock.lab.scenario); seed; new_policy() an instance of the policy
+-- for one worker; new_store() the same for the store; store_name; interrupt, a table: the run ends early once it has a field `reason`;
+-- watch(run), or nil: called before the workers start, to show how it
+-- goes; returns a function that ends it; interval: whether run.recent is wanted.
+function lab.run(setup)
+  local run = new_run(setup)
   core.watch()
-  core.on_interrupt(function(reason)
-    run.stopping = reason
-  end)
   local control <close> = setup.connect()
   redis.use(control)
-  run.server = describe_server(setup.url)
-  run.plain_store = setup.new_store()
-  run.cells = make_cells(scenario.keys)
-  run.ledger = ledger.new(run.cells, run.plain_store)
-  run.choose = key_choice.new(scenario.dist, scenario.keys)
-  connect_all(run, setup.connect, scenario.connections or math.min(scenario.workers, 64))
-
+  prepare(run, setup)
   local before = redis.commands_sent()
-  local stop_progress = setup.progress and setup.progress(run)
-  local ok, workers, seconds = pcall(run_workers, run)
-  if stop_progress then
-    stop_progress()
+  local stop_watching = setup.watch and setup.watch(run)
+  local ok, reason = pcall(run_workers, run)
+  if stop_watching then
+    stop_watching()
   end
   run.commands = redis.commands_sent() - before
   if not ok then
     pcall(remove_keys, run)
-    error(workers, 0)
+    error(reason, 0)
   end
-  local result = results.new(run, workers, seconds, run.ledger:verify(run.plain_store))
+  local result = results.new(run, run.ledger:verify(run.own_store))
   remove_keys(run)
-  core.on_interrupt(nil)
-  return result, run.first_error, run.give_up_reason
+  for _, connection in ipairs(run.connections) do
+    connection:close()
+  end
+  return result, run
 end
 
 return lab

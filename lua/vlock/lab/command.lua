@@ -1,0 +1,244 @@
+-- The lab's part of vlockrun: which runs the command line asks for, and what is shown and written of them.
+
+local core = require "vlock.core"
+local comparison = require "vlock.lab.comparison"
+local entrants = require "vlock.lab.entrant"
+local exit = require "vlock.exit"
+local json = require "vlock.json"
+local progress = require "vlock.lab.progress"
+local race = require "vlock.lab.race"
+local report = require "vlock.lab.report"
+local scenarios = require "vlock.lab.scenario"
+local sweep = require "vlock.lab.sweep"
+local threshold = require "vlock.lab.threshold"
+
+local command = {}
+
+local COMPARED = { runs = 3, duration = 0.5 } -- where several entrants run and nothing else is said
+
+local function say(...)
+  io.stderr:write("vlockrun: ", string.format(...), "\n")
+end
+
+-- The lab's server: that of --url, or a private one; never that of the environment, which may be one in production.
+local function server_of(options)
+  if options.url then
+    return options.url, redis.connect -- without a URL it is --url's, with its password
+  end
+  local url, reason = redis.private_server()
+  if not url then
+    exit.with(exit.UNREACHABLE, "%s", reason)
+  end
+  return url, function()
+    return redis.connect(url)
+  end
+end
+
+local function positive_option(options, name, default)
+  local number = options[name] and core.count(options[name]) or default
+  if number < 1 then
+    exit.usage("--%s must be at least 1", name)
+  end
+  return number
+end
+
+-- What shows how the runs go.
+local function watch_of(options)
+  if options.interval then
+    local seconds = core.duration(options.interval)
+    if seconds < 0.01 then
+      exit.usage("--interval must be at least 10ms")
+    end
+    return progress.lines(seconds)
+  end
+  return core.is_terminal(2) and not options.json and progress.bar or nil
+end
+
+-- ---- which runs
+
+-- Of several entrants one may bring a scenario in its file; it is that of all, so that they are compared on the same.
+local function own_scenario(list)
+  local chosen
+  for _, one in ipairs(list) do
+    if one.scenario and chosen then
+      exit.usage("both %s and %s bring a scenario of their own: the same one must hold for all", chosen.label, one.label)
+    end
+    chosen = one.scenario and one or chosen
+  end
+  return chosen
+end
+
+local function lanes_of(list, options, defaults)
+  local brings = own_scenario(list)
+  local scenario = scenarios.new(options, brings and brings.scenario, defaults)
+  scenario.new_update = brings and brings.new_update
+  local lanes = {}
+  for i, one in ipairs(list) do
+    lanes[i] = { entrant = one, scenario = scenario }
+  end
+  return sweep.expand(lanes, sweep.parse(options.sweep))
+end
+
+-- ---- what is shown
+
+local function color_of(options)
+  return core.is_terminal(1) and not options.no_color and not os.getenv("NO_COLOR")
+end
+
+local function check_thresholds(entries, thresholds)
+  for _, entry in ipairs(entries) do
+    if #thresholds > 0 then
+      entry.result.require = threshold.check(thresholds, entry.result)
+    end
+  end
+end
+
+local function threshold_lines(entries, thresholds, color)
+  local lines = {}
+  for _, entry in ipairs(entries) do
+    for _, one in ipairs(threshold.texts(thresholds, entry.result.require or {})) do
+      local mark = one.met and "met" or "NOT MET"
+      lines[#lines + 1] = ("%-12s %s%s, %s"):format("require", #entries > 1 and entry.label .. ": " or "", one.text,
+        color and ("\27[%sm%s\27[0m"):format(one.met and "32" or "31;1", mark) or mark)
+    end
+  end
+  return #lines > 0 and table.concat(lines, "\n") .. "\n" or ""
+end
+
+local function single_text(entry, options)
+  local text = report.text(entry.result, {
+    color = color_of(options),
+    first_error = entry.first_error,
+    give_up_reason = entry.give_up_reason,
+  })
+  if entry.result.runs then
+    text = text .. "\n" .. comparison.text({ entry }, { color = color_of(options) })
+  end
+  return text
+end
+
+local function several_text(entries, options)
+  local heading = report.heading(entries)
+  return heading .. "\n" .. comparison.text(entries, { color = color_of(options) }) .. report.failures(entries)
+end
+
+local function several_json(entries)
+  local runs = {}
+  for i, entry in ipairs(entries) do
+    local run = { label = entry.label }
+    for name, value in pairs(entry.result) do
+      run[name] = value
+    end
+    if entry.swept then
+      run.swept = {}
+      for _, point in ipairs(entry.swept) do
+        run.swept[point.name] = point.value or point.text
+      end
+    end
+    runs[i] = run
+  end
+  return { vlockrun = core.version, runs = runs }
+end
+
+-- ---- how it ends
+
+local function any(entries, holds)
+  for _, entry in ipairs(entries) do
+    if holds(entry.result) then
+      return true
+    end
+  end
+  return false
+end
+
+local function exit_code(entries)
+  if any(entries, function(result)
+    if result.verified == false or result.open_loop and not result.open_loop.kept_up and not result.interrupted then
+      return true
+    end
+    for _, finding in ipairs(result.require or {}) do
+      if not finding.met then
+        return true
+      end
+    end
+    return false
+  end) then
+    return exit.UNMET
+  elseif any(entries, function(result)
+    return result.interrupted
+  end) then
+    return exit.INTERRUPTED
+  elseif any(entries, function(result)
+    return result.errors > 0
+  end) then
+    return exit.SCRIPT
+  end
+  return exit.FINE
+end
+
+-- Runs the lanes, shows and writes what they measured; the exit code.
+local function run_lanes(lanes, is_table, options, out)
+  local thresholds = {}
+  for i, text in ipairs(options.require) do
+    thresholds[i] = threshold.parse(text)
+  end
+  local watch = watch_of(options)
+  local runs = positive_option(options, "runs", is_table and COMPARED.runs or 1)
+  local url, connect = server_of(options)
+  local interrupt = {}
+  local ok, entries = pcall(race.run, lanes, {
+    url = url,
+    connect = connect,
+    seed = core.seed,
+    runs = runs,
+    interrupt = interrupt,
+    interval = options.interval ~= nil,
+    watch = watch,
+  })
+  if not ok then
+    local is_unreachable = type(entries) == "table" and entries.outcome == "unreachable"
+    exit.with(is_unreachable and exit.UNREACHABLE or exit.SCRIPT, "%s", tostring(entries))
+  elseif #entries == 0 then
+    exit.with(exit.INTERRUPTED, "interrupted before anything was measured")
+  end
+  check_thresholds(entries, thresholds)
+  if options.json then
+    out:write(json.encode(is_table and several_json(entries) or entries[1].result), "\n")
+  else
+    out:write(is_table and several_text(entries, options) or single_text(entries[1], options),
+      threshold_lines(entries, thresholds, color_of(options)))
+  end
+  return interrupt.reason and #entries < #lanes and exit.INTERRUPTED or exit_code(entries)
+end
+
+--- Puts the policy of a script under contention. program: as vlock.command has it.
+function command.run(program, options, out)
+  local one = entrants.from_program(program.text, program.name:sub(2), program.folder, options.store)
+  exit.refuse(exit.SCRIPT, one.check, one)
+  local list = entrants.with_parameters({ one }, options.param)
+  local is_swept = #options.sweep > 0
+  return run_lanes(lanes_of(list, options, is_swept and COMPARED or nil), is_swept, options, out)
+end
+
+--- Runs several policies side by side: words are POLICY or POLICY@STORE.
+function command.compare(words, options, out)
+  if #words == 0 then
+    exit.usage("compare what? vlockrun compare full_jitter decorrelated mine.lua; vlockrun list names what there is")
+  elseif options.eval then
+    exit.usage("compare takes policies by name or file, not --eval")
+  end
+  local list = {}
+  for i, word in ipairs(words) do
+    list[i] = entrants.from_word(word, options.store)
+    exit.refuse(exit.SCRIPT, list[i].check, list[i])
+  end
+  entrants.name_apart(list)
+  local left_out
+  list, left_out = entrants.with_parameters(list, options.param)
+  for _, text in ipairs(left_out) do
+    say("left as it is: %s", text)
+  end
+  return run_lanes(lanes_of(list, options, COMPARED), true, options, out)
+end
+
+return command

@@ -1,0 +1,129 @@
+-- What `--require` asks of a run: "p99<20ms", "commits_per_second>=5k", "fairness.jain>0.8", "verified==true". A field is named as in the
+-- JSON; a few have short names. A time may have a unit; without one it is in the field's own: milliseconds in latency_ms, else seconds.
+
+local core = require "vlock.core"
+local exit = require "vlock.exit"
+local json = require "vlock.json"
+
+local threshold = {}
+
+local SHORT = {
+  mean = "latency_ms.mean", p50 = "latency_ms.p50", p90 = "latency_ms.p90", p99 = "latency_ms.p99", p999 = "latency_ms.p999",
+  ["p99.9"] = "latency_ms.p999", max = "latency_ms.max", jain = "fairness.jain", late_ms = "open_loop.late_ms",
+  behind = "open_loop.behind", kept_up = "open_loop.kept_up", workers = "scenario.workers", keys = "scenario.keys",
+}
+
+-- Every field of a result that a threshold may be set on: "number", "boolean", or the unit of a time.
+local FIELDS = {
+  interrupted = "boolean", verified = "boolean", starved = "boolean", ["open_loop.kept_up"] = "boolean",
+  commits = "number", left_alone = "number", unfinished = "number", attempts = "number", calls = "number", commands = "number", conflicts = "number",
+  gave_up = "number", unknown = "number", errors = "number", lost_updates = "number", duplicated = "number", missing = "number",
+  seconds = "s", commits_per_second = "number", attempts_per_commit = "number", commands_per_commit = "number",
+  ["fairness.jain"] = "number", ["fairness.min"] = "number", ["fairness.max"] = "number",
+  ["latency_ms.mean"] = "ms", ["latency_ms.p50"] = "ms", ["latency_ms.p90"] = "ms", ["latency_ms.p99"] = "ms",
+  ["latency_ms.p999"] = "ms", ["latency_ms.max"] = "ms",
+  ["open_loop.wanted"] = "number", ["open_loop.begun"] = "number", ["open_loop.behind"] = "number", ["open_loop.late_ms"] = "ms",
+  ["scenario.workers"] = "number", ["scenario.keys"] = "number", ["scenario.connections"] = "number", seed = "number",
+}
+
+local PER_SECOND = { s = 1, ms = 1000 }
+
+local compare = {
+  ["<"] = function(a, b) return a < b end,
+  ["<="] = function(a, b) return a <= b end,
+  [">"] = function(a, b) return a > b end,
+  [">="] = function(a, b) return a >= b end,
+  ["=="] = function(a, b) return a == b end,
+  ["!="] = function(a, b) return a ~= b end,
+}
+compare["="], compare["~="] = compare["=="], compare["!="]
+
+local function refuse_field(name, text)
+  local names = {}
+  for _, known in ipairs { SHORT, FIELDS } do
+    for field in pairs(known) do
+      names[#names + 1] = field
+    end
+  end
+  table.sort(names)
+  local near = core.nearest(name, names)
+  exit.usage("--require '%s': the result has no field '%s'%s; there are: %s", text, name, near and (", did you mean '%s'?"):format(near) or "",
+    table.concat(names, ", "))
+end
+
+local function limit_of(kind, word, text)
+  if kind == "boolean" then
+    if word ~= "true" and word ~= "false" then
+      exit.usage("--require '%s': this field is true or false", text)
+    end
+    return word == "true"
+  end
+  local limit, reason = core.count(word)
+  if not limit and PER_SECOND[kind] then
+    local seconds
+    seconds, reason = core.duration(word)
+    limit = seconds and seconds * PER_SECOND[kind]
+  end
+  return limit or exit.usage("--require '%s': %s", text, reason)
+end
+
+--- Reads one expression; raises a usage error.
+function threshold.parse(text)
+  local name, operator, word = text:match("^%s*([%w_.]+)%s*([<>=!~]+)%s*(%S+)%s*$")
+  if not name or not compare[operator] then
+    exit.usage("--require '%s': say FIELD, one of < <= > >= == !=, and a value: p99<20ms", text)
+  end
+  local field = SHORT[name] or name
+  local kind = FIELDS[field] or refuse_field(name, text)
+  if kind == "boolean" and operator ~= "==" and operator ~= "=" and operator ~= "!=" and operator ~= "~=" then
+    exit.usage("--require '%s': this field is true or false, which only == and != compare", text)
+  end
+  return { text = text, field = field, kind = kind, is_met_by = compare[operator], limit = limit_of(kind, word, text) }
+end
+
+local function field_of(result, path)
+  for name in path:gmatch("[^.]+") do
+    result = type(result) == "table" and result[name]
+  end
+  if result == json.null then
+    return nil
+  end
+  return result
+end
+
+--- Measures a result against thresholds: a list of { require = text, measured, met }, as the JSON has it. What was not measured (a latency,
+-- where nothing was committed) is not met.
+function threshold.check(thresholds, result)
+  local findings = {}
+  for i, one in ipairs(thresholds) do
+    local measured = field_of(result, one.field)
+    local is_there = type(measured) == (one.kind == "boolean" and "boolean" or "number")
+    if not is_there then
+      measured = json.null
+    end
+    findings[i] = { require = one.text, measured = measured, met = is_there and one.is_met_by(measured, one.limit) }
+  end
+  return findings
+end
+
+local function shown(one, measured)
+  if measured == json.null then
+    return "not measured"
+  elseif one.kind == "ms" or one.kind == "s" then
+    return core.format_duration(measured / PER_SECOND[one.kind])
+  elseif type(measured) == "boolean" then
+    return tostring(measured)
+  end
+  return ("%.6g"):format(measured)
+end
+
+--- The findings in words, a list of { text, met }: "p99<20ms: 3.2ms".
+function threshold.texts(thresholds, findings)
+  local texts = {}
+  for i, finding in ipairs(findings) do
+    texts[i] = { text = ("%s: %s"):format(finding.require, shown(thresholds[i], finding.measured)), met = finding.met }
+  end
+  return texts
+end
+
+return threshold

@@ -1,0 +1,241 @@
+#!/usr/bin/env bats
+# Policies side by side: compare, sweeps, repeated runs, thresholds, the open loop.
+
+load environment
+
+# value EXPRESSION: of the JSON in $output, as d.
+value() {
+    python3 -c 'import json,sys; d=json.loads(sys.argv[1]); v=eval(sys.argv[2]); print(v if isinstance(v,str) else json.dumps(v))' "$output" "$1"
+}
+
+compare() {
+    run --separate-stderr "$vlockrun" compare "$@"
+    echo "$output $stderr" >&2
+}
+
+@test "compare runs each policy on the same scenario and shows a row for each" {
+    compare -d 100ms full_jitter none "$TOP/lua/backoff/linear.lua" full_jitter+counter
+    [ "$status" -eq 0 ]
+    [[ ${lines[0]} == "scenario     50 workers on 1 key, 50 connections, 100ms" ]]
+    for name in full_jitter none linear full_jitter[+]counter; do
+        grep -qE "^$name +[0-9,]+ ±" <<<"$output"
+    done
+    [[ $output == *"* best of its column"*"the ranges of their 3 runs overlap"* ]]
+}
+
+@test "compare --json has an entry for each policy, with statistics over its runs, every one verified" {
+    compare --json --runs 4 -n 300 -w 5 --seed 9 full_jitter none@watch
+    [ "$status" -eq 0 ]
+    [ "$(value '[r["label"] for r in d["runs"]]')" = '["full_jitter", "none@watch"]' ]
+    [ "$(value '[r["store"] for r in d["runs"]]')" = '["plain", "watch"]' ]
+    [ "$(value 'all(r["verified"] is True and r["commits"] == 300 and r["runs"] == 4 and r["seed"] == 9 for r in d["runs"])')" = true ]
+    [ "$(value 'all(len(r["stats"]["p99"]["values"]) == 4 for r in d["runs"])')" = true ]
+    # figures are medians, and the standard error is the one of the textbook
+    [ "$(value 'all(abs(r["latency_ms"]["p50"] - __import__("statistics").median(r["stats"]["p50"]["values"])) < 1e-9 for r in d["runs"])')" = true ]
+    [ "$(value 'all(abs(r["stats"]["calls"]["sem"] - __import__("statistics").stdev(r["stats"]["calls"]["values"]) / 2) < 1e-6 for r in d["runs"])')" = true ]
+}
+
+@test "a policy that wins by starving the others is marked, and is not the best" {
+    # Worker 1 never waits, all others wait for long.
+    cat >selfish.lua <<'END'
+return { backoff = function(p, c) return c.worker == 1 and 0 or 1 end }
+END
+    compare -d 400ms -w 20 selfish.lua fixed
+    [ "$status" -eq 0 ]
+    grep -qE '^selfish .*STARVES others' <<<"$output"
+    ! grep -E '^selfish ' <<<"$output" | grep -q '[*]'
+    compare --json -d 400ms -w 20 selfish.lua fixed
+    [ "$(value '[r["starved"] for r in d["runs"]]')" = "[true, false]" ]
+}
+
+@test "compare ends with 4 where one of the stores cheats, and the table says which" {
+    cat >blind.lua <<'END'
+return {
+  read = function(cell)
+    return redis.call("GET", cell.key) or nil, redis.call("GET", cell.version_key) or "0"
+  end,
+  commit = function(cell, base, value)
+    redis.call("SET", cell.key, value)
+    return "committed", tostring(redis.call("INCR", cell.version_key))
+  end,
+  version = tonumber,
+}
+END
+    compare -n 500 --runs 1 -w 10 full_jitter full_jitter@blind.lua
+    [ "$status" -eq 4 ]
+    grep -qE '^full_jitter@blind.lua .*BROKEN: [1-9]' <<<"$output"
+    ! grep -E '^full_jitter ' <<<"$output" | grep -q BROKEN
+}
+
+@test "what compare cannot run is refused before anything runs" {
+    compare
+    [ "$status" -eq 2 ]
+    [[ $stderr == *"compare what?"* ]]
+    compare full_jiter none
+    [ "$status" -eq 2 ]
+    [[ $stderr == *"no policy 'full_jiter', did you mean 'full_jitter'?"* ]]
+    compare none@wach
+    [ "$status" -eq 2 ]
+    [[ $stderr == *"did you mean 'watch'?"* ]]
+    compare missing.lua
+    [ "$status" -eq 2 ]
+    [[ $stderr == *"missing.lua"* ]]
+    compare full_jitter+none
+    [ "$status" -eq 2 ]
+    [[ $stderr == *"both 'full_jitter' and 'none' are a backoff"* ]]
+    printf 'return {\n  backoff = 5\n}\n' >broken.lua
+    compare none broken.lua
+    [ "$status" -eq 1 ]
+    [[ $stderr == *"broken.lua"* ]]
+    compare -p bas=1ms full_jitter none
+    [ "$status" -eq 2 ]
+    [[ $stderr == *"no part of the policy has a parameter 'bas'"* ]]
+    [[ $stderr != *"private empty server"* ]]
+}
+
+@test "-p is for those that have the parameter, and says who has not" {
+    compare --json -n 100 --runs 1 -p cap=9ms full_jitter none
+    [ "$status" -eq 0 ]
+    [[ $stderr == *"left as it is: none: -p cap=9ms"* ]]
+    [ "$(value 'd["runs"][0]["policy"]["params"]["backoff"]["cap"]')" = 0.009 ]
+}
+
+@test "options may stand behind the words of compare" {
+    compare none full_jitter --json -n 50 --runs 1
+    [ "$status" -eq 0 ]
+    [ "$(value 'len(d["runs"])')" = 2 ]
+}
+
+@test "a sweep runs every value, two make a grid, of the scenario or of a parameter" {
+    run --separate-stderr "$vlockrun" --json --runs 1 -n 60 --sweep workers=1,3 --sweep base=1ms,2ms "$TOP/lua/backoff/full_jitter.lua"
+    [ "$status" -eq 0 ]
+    [ "$(value '[[r["swept"]["workers"], r["swept"]["base"]] for r in d["runs"]]')" = "[[1, 0.001], [1, 0.002], [3, 0.001], [3, 0.002]]" ]
+    [ "$(value '[[r["scenario"]["workers"], r["policy"]["params"]["backoff"]["base"]] for r in d["runs"]]')" = "[[1, 0.001], [1, 0.002], [3, 0.001], [3, 0.002]]" ]
+    compare -d 50ms --sweep keys=1,8 none fixed
+    [ "$status" -eq 0 ]
+    [[ ${lines[0]} == *"on 1/8 keys"* ]]
+    [ "$(grep -cE '^(none|fixed) +[18] ' <<<"$output")" -eq 4 ]
+}
+
+@test "a bad sweep is refused" {
+    for bad in workers=1,,2 workers= worker=1,2 workers=0,1 base=x,1ms; do
+        run "$vlockrun" -n 10 --sweep "$bad" "$TOP/lua/backoff/full_jitter.lua"
+        echo "$bad: $output"
+        [ "$status" -eq 2 ]
+        [[ $output == *"--sweep"* ]]
+    done
+    run "$vlockrun" -n 10 --sweep worker=1,2 "$TOP/lua/backoff/full_jitter.lua"
+    [[ $output == *"did you mean 'workers'?"* ]]
+    run "$vlockrun" -n 10 --sweep workers=1 --sweep keys=1 --sweep rate=1 "$TOP/lua/backoff/full_jitter.lua"
+    [ "$status" -eq 2 ]
+}
+
+@test "--require holds every field against a threshold, shows what was measured, and ends with 4" {
+    run --separate-stderr "$vlockrun" -n 500 --require 'p99<1h' --require 'commits==500' --require 'verified==true' --require 'fairness.jain>0' \
+        "$TOP/lua/backoff/full_jitter.lua"
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [ "$(grep -c '^require .*, met$' <<<"$output")" -eq 4 ]
+    run --separate-stderr "$vlockrun" -n 500 --require 'p99<1h' --require 'commits>=1M' "$TOP/lua/backoff/full_jitter.lua"
+    [ "$status" -eq 4 ]
+    [[ $output == *"commits>=1M: 500, NOT MET"* ]]
+    run --separate-stderr "$vlockrun" --json -n 500 --require 'max<1ns' "$TOP/lua/backoff/full_jitter.lua"
+    [ "$status" -eq 4 ]
+    [ "$(value 'd["require"][0]["met"] is False and d["require"][0]["measured"] == d["latency_ms"]["max"]')" = true ]
+    compare -n 100 --runs 1 --require 'attempts_per_commit<1.0001' -w 20 none fixed
+    [ "$status" -eq 4 ]
+}
+
+@test "a bad threshold is refused before anything runs" {
+    for bad in 'p9<1' 'p99' 'p99<' 'p99<x' 'verified>true' 'verified==maybe' 'p99<<1'; do
+        run "$vlockrun" -n 10 --require "$bad" "$TOP/lua/backoff/none.lua"
+        echo "$bad: $output"
+        [ "$status" -eq 2 ]
+        [[ $output == *"--require '$bad'"* ]]
+        [[ $output != *"private empty server"* ]]
+    done
+    run "$vlockrun" -n 10 --require 'fairnes.jain>1' "$TOP/lua/backoff/none.lua"
+    [[ $output == *"did you mean 'fairness.jain'?"* ]]
+}
+
+@test "what was not measured meets no threshold" {
+    run --separate-stderr "$vlockrun" -n 0 --require 'p99<1h' "$TOP/lua/backoff/none.lua"
+    [ "$status" -eq 4 ]
+    [[ $output == *"p99<1h: not measured, NOT MET"* ]]
+}
+
+@test "the open loop begins updates at the rate asked for, and says so" {
+    run --separate-stderr "$vlockrun" --json --rate 1k -d 2s --dist own -k 50 "$TOP/lua/backoff/full_jitter.lua"
+    echo "$output"
+    [ "$status" -eq 0 ]
+    # 2,000 arrivals expected, standard deviation 45
+    [ "$(value '1700 < d["commits"] < 2300 and d["open_loop"]["kept_up"] is True and d["scenario"]["rate"] == 1000')" = true ]
+    run --separate-stderr "$vlockrun" --rate 10 --think 1ms "$TOP/lua/backoff/none.lua"
+    [ "$status" -eq 2 ]
+    run --separate-stderr "$vlockrun" --rate 0 "$TOP/lua/backoff/none.lua"
+    [ "$status" -eq 2 ]
+}
+
+@test "a generator that cannot keep up says so and fails" {
+    run --separate-stderr "$vlockrun" --rate 1M -d 300ms "$TOP/lua/backoff/full_jitter.lua"
+    echo "$output"
+    [ "$status" -eq 4 ]
+    [[ $output == *"DID NOT KEEP UP"* ]]
+}
+
+# A server that stands still for 500 ms while one worker updates at a rate, or as fast as it can: p99.9 in ms is in $p999.
+with_a_stall() {
+    "$vlockrun" --json -u "$url" -w 4 -k 4 --dist own -d 3s "$@" "$TOP/lua/backoff/full_jitter.lua" >out 2>err &
+    pid=$!
+    sleep 1.2
+    kill -STOP "$server"
+    sleep 0.5
+    kill -CONT "$server"
+    wait $pid
+    p999=$(python3 -c 'import json; print(json.load(open("out"))["latency_ms"]["p999"])')
+    echo "$* p99.9: $p999 ms"
+}
+
+@test "a stall of 500 ms is in the open loop's p99.9, and not in the closed loop's" {
+    start_server s
+    with_a_stall --rate 400
+    python3 -c 'import sys; sys.exit(not 300 < float(sys.argv[1]) < 3000)' "$p999"
+    with_a_stall
+    python3 -c 'import sys; sys.exit(not float(sys.argv[1]) < 100)' "$p999"
+}
+
+@test "--interval writes a line every so often" {
+    run --separate-stderr "$vlockrun" -d 1s --interval 200ms "$TOP/lua/backoff/full_jitter.lua"
+    echo "$stderr"
+    [ "$status" -eq 0 ]
+    [ "$(grep -cE 's +[0-9,]+ commits/s +[0-9]+% conflicts  p50 .* p99 ' <<<"$stderr")" -ge 3 ]
+}
+
+@test "--value-size makes values of that size" {
+    start_server s
+    cat >peek.lua <<'END'
+return {
+  backoff = function(p, c)
+    if c.attempt == 1 then redis.call("SET", "peek", #c.theirs.value) end
+    return 0
+  end,
+}
+END
+    run --separate-stderr "$vlockrun" -u "$url" -n 2k --value-size 1000 peek.lua
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [[ $output == *"values of 1,000 bytes"* ]]
+    [ "$(cli GET peek)" = 1000 ]
+}
+
+@test "an interrupted comparison reports what it has" {
+    "$vlockrun" compare --json -d 300ms --runs 50 none fixed >out 2>err &
+    pid=$!
+    sleep 2
+    kill -INT $pid
+    status=0
+    wait $pid || status=$?
+    [ "$status" -eq 130 ]
+    output=$(cat out)
+    [ "$(value 'len(d["runs"]) == 2 and all(r["verified"] and 1 <= r.get("runs", 1) < 50 for r in d["runs"])')" = true ]
+}
