@@ -87,6 +87,8 @@ static int l_set_up(lua_State *L)
     vlock_lib_vlock_open(L, setup->seed);
     lua_pushliteral(L, VLOCK_VERSION);
     lua_setfield(L, -2, "version");
+    lua_pushstring(L, vlock_library_versions());
+    lua_setfield(L, -2, "libraries");
     lua_setfield(L, -2, "vlock.core");
     vlock_lib_lab_open(L);
     lua_setfield(L, -2, "vlock.lab_core");

@@ -183,6 +183,43 @@ END
     [ "$(field scenario.workers)" = 3 ]
     lab -n 30 mine.lua
     [ "$(field commits)" = 30 ]
+    # The update function gets the value and the worker's number; each worker has one of its own.
+    cat >own.lua <<'END'
+local calls = 0
+return {
+  backoff = "none",
+  scenario = { workers = 3, per_worker = 5, update = function(value, w)
+    calls = calls + 1
+    assert(calls <= 5, "shared with another worker")
+    return (value or "") .. w
+  end, keys = 3, dist = "own" },
+}
+END
+    start_server s
+    lab -u "$url" own.lua
+    [ "$status" -eq 0 ]
+    [ "$(field commits)" = 15 ]
+    printf 'return { backoff = "none", scenario = { worker = 3 } }' >typo.lua
+    lab typo.lua
+    [ "$status" -eq 2 ]
+    [[ $stderr == *"unknown field scenario.worker, did you mean 'workers'?"* ]]
+}
+
+@test "an update that leaves the cell as it is is no commit" {
+    cat >mine.lua <<'END'
+return {
+  backoff = "none",
+  scenario = { workers = 2, commits = 100, update = function(value)
+    local n = tonumber(value or 0)
+    if n < 10 then return tostring(n + 1) end
+  end },
+}
+END
+    lab mine.lua
+    [ "$status" -eq 0 ]
+    [ "$(field commits)" = 10 ]
+    [ "$(field left_alone)" = 90 ]
+    [ "$(field verified)" = true ]
 }
 
 @test "the lab leaves nothing behind on a server of yours" {
