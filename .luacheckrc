@@ -18,5 +18,5 @@ files["lua/merge"] = { std = "min", not_globals = { "vlock", "redis", "KEYS", "A
 
 -- Puts the scheduler's functions into the library that scripts see.
 files["lua/vlock/boot.lua"] = { globals = { "coroutine" } }
-files["tests/lua/*_spec.lua"] = { std = "+busted", globals = { "redis", "package.preload" } }
+files["tests/*/*_spec.lua"] = { std = "+busted", globals = { "redis", "package.preload" } }
 files["tests/lua/under_busted.lua"] = { globals = { "arg" } }

@@ -59,6 +59,7 @@ static void push_options(lua_State *L, const struct vlock_cell_options *options)
     lua_pushstring(L, options->retry); /* NULL pushes nil */
     lua_pushstring(L, options->backoff);
     lua_pushstring(L, options->merge);
+    lua_pushstring(L, options->policy);
     lua_pushstring(L, options->store);
     lua_pushstring(L, options->version_key);
     if (options->expire > 0)
@@ -67,7 +68,7 @@ static void push_options(lua_State *L, const struct vlock_cell_options *options)
         lua_pushnil(L);
     push_seconds(L, options->ttl);
     push_seconds(L, options->deadline);
-    lua_call(L, 8, 1);
+    lua_call(L, 9, 1);
 }
 
 /* fn(value, version) of an update: asks the C callback. */

@@ -43,6 +43,7 @@ static const struct option options[] = {
     {"value-size", 0, FORM_COUNT, "BYTES", "of a value, default: as long as the counter"},
     {"connections", 'c', FORM_COUNT, "N", "connections, default one per worker, at most 64"},
     {"store", 's', FORM_TEXT, "NAME|FILE", "how cells are read and committed: plain (default), watch, or a file of your own"},
+    {"combine", 0, FORM_NONE, NULL, "workers that update the same key at the same time make one commit together"},
     {"param", 'p', FORM_TEXT, "NAME=VALUE", "a parameter of the policy: backoff.base=5ms; the bare name where one part has it"},
     {"runs", 0, FORM_COUNT, "N", "repeat, and show medians and spread; default 1, for compare and --sweep 3"},
     {"sweep", 0, FORM_TEXT, "NAME=A,B,C", "once for each value of workers, keys, rate ... or of a parameter; two sweeps make a grid"},

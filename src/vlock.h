@@ -95,6 +95,7 @@ VLOCK_API void vlock_state_clear(struct vlock_state *state);
 /* Zero means the default everywhere; NULL for the whole is all defaults. Names are those of files, found as in scripts. */
 struct vlock_cell_options {
     const char *retry, *backoff, *merge; /* default: deadline, full_jitter, recompute */
+    const char *policy;                  /* a whole policy instead of these three: the file of one, "mine.lua", or a name */
     const char *store;                   /* default: plain */
     const char *version_key;             /* default: {key}:v */
     double expire;                       /* lifetime of the version record, seconds; default: none (compare_and_set: 100) */

@@ -2,9 +2,12 @@
 -- global `vlock`; in the lab every worker has its own.
 
 local cells = require "vlock.cell"
+local read_options = require "vlock.cell_options"
 local codecs = require "vlock.codec"
+local combine = require "vlock.combine"
 local core = require "vlock.core"
 local hex = require "vlock.hex"
+local misuse = require "vlock.misuse"
 local outcome = require "vlock.outcome"
 local update = require "vlock.update"
 
@@ -21,7 +24,8 @@ local function new_writer()
 end
 
 --- opts: policies (function from the options of an update to a policy's instance), stores (function from a store's name to the store),
--- random (function returning numbers in [0,1)), worker (its number, 1 by default).
+-- random (function returning numbers in [0,1)), worker (its number, 1 by default), combiner (of vlock.combine, with whose other users this
+-- client's updates become common commits where they ask for it; by default one of its own), combines (whether they all ask for it).
 local function new(opts)
   return setmetatable({
     writer = opts.writer or new_writer(),
@@ -30,6 +34,9 @@ local function new(opts)
     random = opts.random or core.random,
     policies = opts.policies,
     stores = opts.stores,
+    combiner = opts.combiner or combine.new(),
+    combines = opts.combines,
+    plans = setmetatable({}, { __mode = "k" }), -- by options table
     attempts = 0, -- commits sent
     conflicts = 0,
     rtt = 0, -- seconds that the last attempt took
@@ -100,47 +107,37 @@ end
 
 local NO_OPTIONS = {}
 
-local KNOWN_OPTIONS = { "retry", "backoff", "merge", "policy", "store", "codec", "expire", "version_key", "ttl", "deadline" }
-local is_known_option = {}
-for _, name in ipairs(KNOWN_OPTIONS) do
-  is_known_option[name] = true
-end
-
-local function check_options(key, opts)
-  if type(key) ~= "string" or key == "" then
-    error(("a key must be a text that is not empty, not %s"):format(type(key)), 4)
+-- f(…), of which a refusal is what the script did wrong.
+local function of_script(f, ...)
+  local ok, result = pcall(f, ...)
+  if ok then
+    return result
+  elseif type(result) ~= "string" then
+    error(result, 0)
   end
-  for name in pairs(opts) do
-    if not is_known_option[name] then
-      local near = type(name) == "string" and core.nearest(name, KNOWN_OPTIONS)
-      error(("unknown option '%s'%s; there are: %s"):format(tostring(name),
-        near and (", did you mean '%s'?"):format(near) or "", table.concat(KNOWN_OPTIONS, ", ")), 4)
-    end
-  end
+  misuse("%s", result)
 end
 
 -- What an options table means, worked out once for every table.
 function Client:plan(key, opts)
   opts = opts or NO_OPTIONS
-  local plans = self.plans
-  if not plans then
-    plans = setmetatable({}, { __mode = "k" })
-    self.plans = plans
+  if type(key) ~= "string" or key == "" then
+    misuse("a key must be a text that is not empty, not %s", key == "" and "an empty one" or type(key))
   end
-  local plan = plans[opts]
+  local plan = self.plans[opts]
   if not plan then
-    check_options(key, opts)
+    local read = read_options(opts)
     plan = {
-      store = self.stores(opts.store or "plain"),
-      codec = codecs.find(opts.codec or "string"),
-      deadline = opts.deadline,
-      opts = opts,
+      store = of_script(self.stores, read.store or "plain"),
+      store_name = tostring(read.store or "plain"),
+      codec = of_script(codecs.find, read.codec or "string"),
+      compute = update.compute,
+      deadline = read.deadline,
+      opts = read,
       cells = {},
       cell_count = 0,
     }
-    plans[opts] = plan
-  elseif type(key) ~= "string" or key == "" then
-    check_options(key, opts)
+    self.plans[opts] = plan
   end
   return plan
 end
@@ -179,8 +176,7 @@ function Client:compare_and_set(key, value, expected, opts)
   elseif type(expected) == "string" and plan.store.version and plan.store.version(expected) then
     base = { stamp = expected, version = plan.store.version(expected) }
   else
-    error(("compare_and_set: the third argument is the version that was read, an integer from 0, or its stamp, not %s")
-      :format(tostring(expected)), 2)
+    misuse("compare_and_set: the third argument is the version that was read, an integer from 0, or its stamp, not %s", tostring(expected))
   end
   local text = codecs.for_server(plan.codec, value)
   local result, theirs = update.attempt(self, plan, cell, base, text, self:token())
@@ -201,16 +197,19 @@ end
 -- is absent and returns the new value, nil to leave it as it is, or vlock.DELETE. It may be called more than once.
 function Client:update(key, fn, opts)
   if type(fn) ~= "function" then
-    error(("update: the second argument is the update function, not %s"):format(type(fn)), 2)
+    misuse("update: the second argument is the update function, not %s", type(fn))
   end
   local value, version = self:update_state(key, fn, opts)
   return value, version
 end
 
--- The same, with the state that was written or left as third result.
+--- The same, with the state that was written or left as third result, and true as fourth where it was left.
 function Client:update_state(key, fn, opts)
   local plan = self:plan(key, opts)
-  plan.policy = plan.policy or self.policies(plan.opts) -- a broken one is refused at once, not at the first conflict
+  plan.policy = plan.policy or of_script(self.policies, plan.opts) -- a broken one is refused at once, not at the first conflict
+  if plan.opts.combine or self.combines then
+    return self.combiner:update(self, plan, cell_of(plan, key), fn)
+  end
   return update.run(self, plan, cell_of(plan, key), fn)
 end
 

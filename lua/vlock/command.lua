@@ -77,20 +77,23 @@ end
 
 -- ---- the script
 
+local VERBS = { "compare", "list", "new", "show", "verify" } -- words that stand where a file would: see `verbs`
+
 local function load_program(options, rest)
   local search = require "vlock.search"
   if options.eval then
-    return { text = options.eval, name = "=(command line)", shown = "-e", folder = nil, words = rest, zero = "-e" }
+    return { text = options.eval, name = "=(command line)", shown = "-e", folder = ".", words = rest, zero = "-e" }
   end
   local file = table.remove(rest, 1)
   if not file then
     usage("which file? vlockrun FILE.lua, vlockrun -e 'CHUNK', or vlockrun --help")
   elseif file == "-" then
-    return { text = io.read("a"), name = "=stdin", shown = "stdin", folder = nil, words = rest, zero = "-" }
+    return { text = io.read("a"), name = "=stdin", shown = "stdin", folder = ".", words = rest, zero = "-" }
   end
   local text, reason = search.read_file(file)
   if not text then
-    usage("cannot read the script: %s", reason)
+    local near = core.nearest(file, VERBS)
+    usage("cannot read the script: %s%s", reason, near and (" (did you mean vlockrun %s?)"):format(near) or "")
   end
   return { text = text, name = "@" .. file, shown = file, folder = file:match("^(.*)/[^/]*$") or ".", words = rest, zero = file }
 end
@@ -122,11 +125,9 @@ local function redirect_prints()
 end
 
 local function set_environment(program)
-  if program.folder then
-    package.path = ("%s/?.lua;%s/?/init.lua;"):format(program.folder, program.folder) .. package.path
-    redis.add_script_folder(program.folder)
-    vlock.set_script_folder(program.folder)
-  end
+  package.path = ("%s/?.lua;%s/?/init.lua;"):format(program.folder, program.folder) .. package.path
+  redis.add_script_folder(program.folder)
+  vlock.set_script_folder(program.folder)
   arg = { [0] = program.zero, table.unpack(program.words) } -- luacheck: ignore
   KEYS, ARGV = split_keys(program.words) -- luacheck: ignore
 end
@@ -182,10 +183,24 @@ local function run(words)
   end
   set_environment(program)
   local results = table.pack(compile(program, options)())
-  if require("vlock.policy").is_policy(results[1]) then
+  if require("vlock.policy").is_meant(results[1]) then
     return require("vlock.lab.command").run(program, options, command.stdout)
   end
   return show_result(options, results)
+end
+
+-- The script's part of a traceback, on lines of its own; "" where it has none.
+local function script_traceback(traceback)
+  local lines, is_the_scripts = {}, false
+  for line in traceback:gmatch("[^\n]+") do
+    if line:find("^\tvlock/command%.lua:") then
+      break -- from here on it is ours
+    elseif not line:find("^\tvlock/") then
+      lines[#lines + 1] = "\n" .. line
+      is_the_scripts = is_the_scripts or line:find("^\t[^%[]") and not line:find("^\t%(%.%.%.tail")
+    end
+  end
+  return is_the_scripts and table.concat(lines) or ""
 end
 
 local function with_traceback(reason)
@@ -198,7 +213,7 @@ local function with_traceback(reason)
   end
   return {
     exit = exit.SCRIPT,
-    message = debug.traceback(tostring(reason), 2):gsub("\n\tvlock/command%.lua:.*", ""), -- from here on it is ours
+    message = tostring(reason) .. script_traceback(debug.traceback(nil, 2)),
   }
 end
 

@@ -9,15 +9,16 @@ local embedding = { DELETE = update.DELETE }
 local known = {}
 
 --- The options table of these fields, each nil where it is not given.
-function embedding.options(retry, backoff, merge, store, version_key, expire, ttl, deadline)
-  local name = table.concat({ tostring(retry), tostring(backoff), tostring(merge), tostring(store), tostring(version_key),
-    tostring(expire), tostring(ttl), tostring(deadline) }, "\0")
+function embedding.options(retry, backoff, merge, policy, store, version_key, expire, ttl, deadline)
+  local name = table.concat({ tostring(retry), tostring(backoff), tostring(merge), tostring(policy), tostring(store),
+    tostring(version_key), tostring(expire), tostring(ttl), tostring(deadline) }, "\0")
   local options = known[name]
   if not options then
     options = {
       retry = retry,
       backoff = backoff,
       merge = merge,
+      policy = policy,
       store = store,
       version_key = version_key,
       expire = expire,

@@ -7,6 +7,7 @@
 
 local core = require "vlock.core"
 local params = require "vlock.params"
+local located = require("vlock.place").located
 local search = require "vlock.search"
 
 local part = { KINDS = { "retry", "backoff", "merge" } }
@@ -75,24 +76,31 @@ function part.table_of(text, path)
   if type(result) ~= "table" then
     fail(path, "must return a table with retry, backoff or merge, not %s", type(result))
   end
-  part.check_table(result, path)
+  local ok, reason = pcall(part.check_table, result, path)
+  if not ok then
+    error(located(reason, path, text), 0)
+  end
   return result
 end
 
--- The table of KIND/NAME.lua, and its path. Where the context has `chunks`, a table, every file's chunk runs once for all that use it.
+--- The same; where `chunks` is a table, each chunk is run once and its result kept there.
+function part.table_in(text, path, chunks)
+  if not chunks then
+    return part.table_of(text, path)
+  end
+  if not chunks[path] or chunks[path].text ~= text then
+    chunks[path] = { text = text, result = part.table_of(text, path) }
+  end
+  return chunks[path].result
+end
+
+-- The table of KIND/NAME.lua, and its path.
 local function find_file(kind, name, context)
   local text, path = search.find(context, kind, name)
   if not text then
     search.fail(context, kind, name)
   end
-  local chunks = context.chunks
-  if not chunks then
-    return part.table_of(text, path), path
-  end
-  if not chunks[path] or chunks[path].text ~= text then
-    chunks[path] = { text = text, result = part.table_of(text, path) }
-  end
-  return chunks[path].result, path
+  return part.table_in(text, path, context.chunks), path
 end
 
 -- ---- what functions return

@@ -6,6 +6,7 @@ local core = require "vlock.core"
 local json = require "vlock.json"
 local params = require "vlock.params"
 local part = require "vlock.part"
+local located = require("vlock.place").located
 local search = require "vlock.search"
 
 local KINDS = part.KINDS
@@ -14,13 +15,24 @@ local DEFAULTS = { retry = { "deadline", max = "30s" }, backoff = "full_jitter",
 
 local policy = { KINDS = KINDS, all = part.all, any = part.any }
 
+local Instance = {} -- the metatable of what policy.new returns
+
 local fail = part.fail
 
 local is_kind = { retry = true, backoff = true, merge = true }
 
---- Whether a value that a script returned is meant as a policy.
-function policy.is_policy(value)
-  return type(value) == "table" and (value.retry ~= nil or value.backoff ~= nil or value.merge ~= nil)
+--- Whether a value that a script returned is meant as a policy: a table with a part, or with what is nearly a part's name, which `new`
+-- refuses. A list, or what Redis takes for a reply ({ok = …}, {map = …}), is none.
+function policy.is_meant(value)
+  if type(value) ~= "table" or value[1] ~= nil then
+    return false
+  end
+  for field in pairs(value) do
+    if is_kind[field] or type(field) == "string" and #field > 3 and core.nearest(field, KINDS) then
+      return true
+    end
+  end
+  return false
 end
 
 -- ---- overrides
@@ -148,7 +160,7 @@ local function instance_of(spec, context)
   for _, override in ipairs(context.overrides or {}) do
     apply_override(override, known)
   end
-  local instance = { doc = spec.doc, scenario = spec.scenario }
+  local instance = setmetatable({ doc = spec.doc, scenario = spec.scenario }, Instance)
   bind_parts(instance, parts, spec)
   for _, hook in ipairs(HOOKS) do
     instance[hook] = spec[hook]
@@ -156,12 +168,22 @@ local function instance_of(spec, context)
   return instance
 end
 
---- An instance of a policy. spec: a table with any of retry, backoff, merge (names, tables with parameters, functions), as a policy
--- file returns it; or the name of a bundled or own file of any kind, alone or in a table with its parameters. context: from
--- vlock.search; its field `overrides` changes parameters, `where` begins the messages about the table itself, and `chunks`, a table,
--- makes every file's chunk run once for all instances of this context. Raises on anything that is broken: what, where, and the nearest
--- known name.
-function policy.new(spec, context)
+-- ---- instances
+
+-- The table that a policy file returns, and a context in which its names are looked for beside it.
+local function from_file(name, context)
+  local text, path = search.file(context, name)
+  if not text then
+    fail("policy", "%s", path)
+  end
+  local own = search.context(path:match("^(.*)/[^/]*$") or ".")
+  own.where, own.text, own.chunks, own.overrides = path, text, context.chunks, context.overrides
+  local spec = part.table_in(text, path, context.chunks)
+  spec.name = spec.name or policy.name_of(path, spec)
+  return spec, own
+end
+
+local function new(spec, context)
   local name = spec
   if type(spec) == "table" then
     name = spec[1]
@@ -173,6 +195,25 @@ function policy.new(spec, context)
   end
   part.check_table(spec, context.where or type(spec.name) == "string" and spec.name or "policy")
   return instance_of(spec, context)
+end
+
+--- An instance of a policy. spec: a table with any of retry, backoff, merge (names, tables with parameters, functions), as a policy
+-- file returns it; a policy's file ("mine.lua"); or the name of a bundled or own file of any kind, alone or in a table with its
+-- parameters. An instance is returned as it is. context: from vlock.search; its field `overrides` changes parameters, `where` begins the
+-- messages about the table itself, `text` is the source that it stands in, and `chunks`, a table, makes every file's chunk run once for
+-- all instances of this context. Raises on anything that is broken: what, where, and the nearest known name.
+function policy.new(spec, context)
+  if getmetatable(spec) == Instance then
+    return spec
+  end
+  if type(spec) == "string" and spec:find("%.lua$") then
+    spec, context = from_file(spec, context)
+  end
+  local ok, result = pcall(new, spec, context)
+  if not ok then
+    error(context.text and located(result, context.where, context.text) or result, 0)
+  end
+  return result
 end
 
 --- The kind that a bare name is of: the first that has a file of it. Raises where none has.

@@ -25,6 +25,34 @@ local function one_line(text)
   return (text:gsub("[\r\n]", " "))
 end
 
+-- {map = {key = value …}} and {set = {member = true …}}, flat as RESP2 sends them; nil where the table is neither.
+local function flattened(value)
+  local map, set = rawget(value, "map"), rawget(value, "set")
+  local list = {}
+  if type(map) == "table" then
+    for key, inner in next, map do
+      list[#list + 1] = key
+      list[#list + 1] = inner
+    end
+    return list
+  elseif type(set) == "table" then
+    for member in next, set do
+      list[#list + 1] = member
+    end
+    return list
+  end
+end
+
+local function array_part(value)
+  local list = {}
+  local i = 1
+  while rawget(value, i) ~= nil do
+    list[i] = rawget(value, i)
+    i = i + 1
+  end
+  return list
+end
+
 --- What a Lua value is as a reply: its kind ("nil", "string", "integer", "status", "error", "array") and its content.
 function reply_text.classify(value)
   local kind = type(value)
@@ -47,13 +75,11 @@ function reply_text.classify(value)
   elseif type(rawget(value, "big_number")) == "string" then
     return "string", one_line(value.big_number)
   end
-  local list = {}
-  local i = 1
-  while rawget(value, i) ~= nil do
-    list[i] = rawget(value, i)
-    i = i + 1
+  local verbatim = rawget(value, "verbatim_string")
+  if type(verbatim) == "table" and type(rawget(verbatim, "string")) == "string" then
+    return "string", rawget(verbatim, "string")
   end
-  return "array", list
+  return "array", flattened(value) or array_part(value)
 end
 
 -- Lines for a terminal; nested arrays are indented below their number.

@@ -59,6 +59,22 @@ function search.find(context, kind, name)
   end
 end
 
+--- The text of a file named by its path, and the path it was found at: as it is named from here, else from one of the folders. nil and
+-- why not.
+function search.file(context, name)
+  local text, reason = read_file(name)
+  if text then
+    return text, name
+  end
+  for _, folder in ipairs(context.folders) do
+    text = read_file(folder .. "/" .. name)
+    if text then
+      return text, folder .. "/" .. name
+    end
+  end
+  return nil, ("cannot read %s (looked for in: ., %s)"):format(reason, table.concat(context.folders, ", "))
+end
+
 --- The names of this kind, sorted, each with the path it would be found at.
 function search.names(context, kind)
   local found, names = {}, {}

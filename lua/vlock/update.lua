@@ -58,8 +58,9 @@ function update.attempt(client, plan, cell, base, value, token)
   error(("the store returned %s from commit: it must be \"committed\" or \"conflict\""):format(tostring(result)), 0)
 end
 
--- What the update function makes of a base: the text to write and what to return for it; "leave" where it leaves the cell as it is.
-local function compute(plan, fn, base)
+--- What the update function makes of a base: "write", the text to write and what to return for it; or "leave", as it is. A plan may have
+-- another `compute` (vlock.combine has), which is also told whether the base was only kept.
+function update.compute(plan, fn, base)
   local wanted = fn(plan.codec.decode(base.value), base.version)
   if wanted == nil then
     return "leave"
@@ -73,13 +74,13 @@ end
 local function first_decision(client, plan, cell, fn)
   local base = client:kept_base(cell)
   if base then
-    local ok, decision, text, wanted = pcall(compute, plan, fn, base)
+    local ok, decision, text, wanted = pcall(plan.compute, plan, fn, base, true)
     if ok and decision == "write" then
       return base, decision, text, wanted
     end
   end
   base = update.read(client, plan, cell)
-  return base, compute(plan, fn, base)
+  return base, plan.compute(plan, fn, base, false)
 end
 
 local function shown(plan, base)
@@ -139,10 +140,10 @@ local function resolve(plan, policy, c, fn, theirs)
     end
     return "write", codecs.for_server(plan.codec, merged), merged
   end
-  return compute(plan, fn, theirs)
+  return plan.compute(plan, fn, theirs, false)
 end
 
---- See Client:update. The third result is the state that was written or left.
+--- See Client:update. The third result is the state that was written or left, the fourth whether it was left.
 function update.run(client, plan, cell, fn)
   local started = now()
   local base, decision, text, wanted = first_decision(client, plan, cell, fn)
@@ -181,7 +182,7 @@ function update.run(client, plan, cell, fn)
     decision, text, wanted = resolve(plan, policy, c, fn, theirs)
     base = theirs
   end
-  return plan.codec.decode(base.value), base.version, base
+  return plan.codec.decode(base.value), base.version, base, true
 end
 
 return update

@@ -299,6 +299,32 @@ END
     [[ $output == *"no backoff 'ful_jitter', did you mean 'full_jitter'?"* ]]
 }
 
+@test "a broken policy is refused with the file and the line of the word that is wrong" {
+    printf 'return {\n  retry = "attempts",\n  backoff = "full_jiter",\n}\n' >name.lua
+    printf 'return {\n  backoff = { "full_jitter",\n    bse = "1ms" },\n}\n' >parameter.lua
+    printf '%s\n' '-- no part at all' 'return { bakoff = "none" }' >field.lua
+    for case in "name.lua:3: no backoff 'full_jiter', did you mean 'full_jitter'?" \
+        "parameter.lua:3: backoff 'full_jitter' (built-in backoff/full_jitter.lua): unknown parameter 'bse', did you mean 'base'?" \
+        "field.lua:2: unknown field 'bakoff', did you mean 'backoff'?"; do
+        run "$vlockrun" "${case%%:*}"
+        echo "$output"
+        [ "$status" -eq 1 ]
+        [[ $output == "vlockrun: $case"* ]]
+    done
+}
+
+@test "with --combine workers share commits, and the chain is whole" {
+    lab --combine --commits 5k "$TOP/lua/backoff/full_jitter.lua"
+    [ "$status" -eq 0 ]
+    [ "$(field commits)" -eq 5000 ]
+    [ "$(field calls)" -lt 1000 ]
+    [ "$(field verified)" = true ]
+    [ "$(field scenario.combine)" = true ]
+    lab --commits 1k "$TOP/lua/backoff/full_jitter.lua"
+    [ "$(field calls)" -ge 1000 ]
+    [ "$(field scenario.combine)" = false ]
+}
+
 @test "a policy that loops forever is ended, with its line" {
     printf 'return {\n  backoff = function()\n    while true do end\n  end,\n}\n' >endless.lua
     run timeout 20 "$vlockrun" -n 5k endless.lua

@@ -90,6 +90,16 @@ load environment
     [[ $output == *"--json takes no value"* ]]
 }
 
+@test "a mistyped verb names the nearest; -e finds files in the present folder" {
+    run "$vlockrun" lst
+    [ "$status" -eq 2 ]
+    [[ $output == *"cannot read the script: lst: No such file or directory (did you mean vlockrun list?)"* ]]
+    mkdir backoff
+    echo 'return { backoff = function() return 0.001 end }' >backoff/mine.lua
+    run -0 "$vlockrun" -e 'vlock.policy { backoff = "mine" }.backoff { attempt = 1 } * 1000'
+    [ "$output" = 1 ]
+}
+
 @test "options end at FILE" {
     echo 'return arg[1]' >a.lua
     [ "$("$vlockrun" a.lua --json)" = --json ]

@@ -274,6 +274,13 @@ static void updates_ask_the_callback_and_tell_the_outcome(void **state)
     assert_int_equal(vlock_update(engine, "k", 1, append_x, text, &options, NULL, &error), VLOCK_FAILED);
     assert_non_null(strstr(error.message, "did you mean 'full_jitter'?"));
     check_run(engine, "return vlock.compare_and_set('c', 'x', 0)", NULL, "1");
+    struct vlock_cell_options whole = {.policy = "forever"}, both = {.policy = "forever", .merge = "counter"};
+    assert_int_equal(vlock_update(engine, "k2", 2, append_x, text, &whole, NULL, &error), VLOCK_COMMITTED);
+    assert_int_equal(vlock_update(engine, "k2", 2, append_x, text, &both, NULL, &error), VLOCK_FAILED);
+    assert_non_null(strstr(error.message, "it excludes 'merge'"));
+    whole.policy = "nosuch.lua";
+    assert_int_equal(vlock_update(engine, "k2", 2, append_x, text, &whole, NULL, &error), VLOCK_FAILED);
+    assert_non_null(strstr(error.message, "cannot read nosuch.lua"));
     struct vlock_cell_options bad = {.store = "plan"};
     assert_int_equal(vlock_get(engine, "k", 1, &bad, &now, &error), -1);
     assert_non_null(strstr(error.message, "did you mean 'plain'?"));

@@ -51,7 +51,7 @@ end
 -- The table that a file's chunk returns, each time from a chunk run anew.
 local function from_text(label, text, path, folder, store_name)
   local context = search.context(folder)
-  context.where = path
+  context.where, context.text = path, text
   local self = new(label, function()
     local own = policy.from_text(text, path)
     own.name = own.name or policy.name_of(path, own)

@@ -52,6 +52,9 @@ function figures.scenario(s)
   elseif s.think ~= 0 then
     words[#words + 1] = shown_time(s.think) .. " think time"
   end
+  if s.combine == true then
+    words[#words + 1] = "combined"
+  end
   if s.value_size then
     words[#words + 1] = ("values of %s bytes"):format(shown(s.value_size))
   end

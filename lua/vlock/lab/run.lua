@@ -1,8 +1,10 @@
 -- The lab: puts a policy under contention and finds out what it did. Every worker is a client of its own: a task with its own random
--- stream, its own instance of the policy, its own knowledge of the cells. Nothing is shared between workers but the connections.
+-- stream, its own instance of the policy, its own knowledge of the cells. Nothing is shared between workers but the connections, and, where
+-- the scenario says `combine`, the commits.
 
 local cells = require "vlock.cell"
 local clients = require "vlock.client"
+local combine = require "vlock.combine"
 local core = require "vlock.core"
 local hex = require "vlock.hex"
 local key_choice = require "vlock.lab.key_choice"
@@ -79,6 +81,8 @@ local function new_worker(run, index)
     writer = ("%s-%d"):format(run.writer, index),
     worker = index,
     random = core.stream(run.seed, index),
+    combiner = run.combiner,
+    combines = run.scenario.combine,
     policies = function()
       return bounded
     end,
@@ -135,11 +139,10 @@ end
 local function update(run, worker, key, due)
   local client = worker.client
   worker.begun = worker.begun + 1
-  local before = client.attempts - client.conflicts
-  local ok, value, outcome = pcall(client.update, client, key, worker.update)
+  local ok, value, outcome, _, is_left = pcall(client.update_state, client, key, worker.update)
   if not ok or type(outcome) == "table" then
     count_failure(run, ok and outcome or value, now() - due)
-  elseif client.attempts - client.conflicts == before then
+  elseif is_left then
     run.left_alone = run.left_alone + 1
   else
     record_commit(run, worker, now() - due)
@@ -218,6 +221,7 @@ local function new_run(setup)
     scenario = scenario,
     seed = setup.seed,
     writer = hex(core.entropy(6)),
+    combiner = scenario.combine and combine.new() or nil,
     new_policy = setup.new_policy,
     new_store = setup.new_store,
     store_name = setup.store_name,

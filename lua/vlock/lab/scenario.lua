@@ -6,6 +6,7 @@
 -- commits | per_worker | duration   updates in all, updates of each worker, or seconds: one of them counts
 -- think                        seconds between the updates of a worker, in a closed loop
 -- rate                         updates a second that begin in all, whether earlier ones have ended or not: an open loop; nil: a closed one
+-- combine                      true: workers that update the same key at the same time make one commit together (vlock.combine)
 -- value_size                   bytes of a value, of the default update; nil: no more than the counter takes
 -- new_update()                 a worker's update function of its own, fn(value, worker); nil: the default
 
@@ -15,7 +16,7 @@ local key_choice = require "vlock.lab.key_choice"
 
 local scenario = {}
 
-local DEFAULTS = { workers = 50, keys = 1, dist = "uniform", commits = 10000, think = 0 }
+local DEFAULTS = { workers = 50, keys = 1, dist = "uniform", commits = 10000, think = 0, combine = false }
 local AMOUNTS = { "commits", "per_worker", "duration" }
 local MOST_CONNECTIONS = 64 -- where nobody says how many
 
@@ -31,6 +32,7 @@ local FIELDS = {
   rate = { read = core.count, least = 1e-3 },
   value_size = { read = core.count, least = 0, whole = true },
   dist = {},
+  combine = {},
   update = {},
 }
 
@@ -43,11 +45,22 @@ local function names_of(fields)
   return names
 end
 
+local switches = { [true] = true, [false] = false, yes = true, no = false, ["true"] = true, ["false"] = false }
+
+local function read_switch(value, where)
+  if switches[value] == nil then
+    exit.usage("%s must be true or false, not %s", where, tostring(value))
+  end
+  return switches[value]
+end
+
 -- The value of one field, from a text of the command line or a value of a script; `where` begins the message about it.
 local function read_field(name, value, where)
   local field = FIELDS[name]
   if name == "dist" then
     return value
+  elseif name == "combine" then
+    return read_switch(value, where)
   end
   if type(value) == "string" then
     local number, reason = field.read(value)
@@ -206,6 +219,7 @@ function scenario.shown(fields)
     rate = fields.rate,
     value_size = fields.value_size,
     connections = scenario.connections(fields),
+    combine = fields.combine,
   }
 end
 

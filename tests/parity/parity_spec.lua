@@ -24,27 +24,6 @@ local function canonical(value)
   return kind .. " " .. tostring(content)
 end
 
--- {map = …} and {set = …} arrive from the server as RESP2 sends them: flat.
-local function flattened(value)
-  if type(value) == "table" and type(value.map) == "table" then
-    local list = {}
-    for key, inner in pairs(value.map) do
-      list[#list + 1] = key
-      list[#list + 1] = inner
-    end
-    return list
-  elseif type(value) == "table" and type(value.set) == "table" then
-    local list = {}
-    for key in pairs(value.set) do
-      list[#list + 1] = key
-    end
-    return list
-  elseif type(value) == "table" and type(value.verbatim_string) == "table" then
-    return value.verbatim_string.string
-  end
-  return value
-end
-
 local function on_server(source, keys, args)
   local words = { "EVAL", source, #keys }
   table.move(keys, 1, #keys, 4, words)
@@ -56,7 +35,7 @@ local function on_host(source, keys, args)
   local environment = setmetatable({ KEYS = keys, ARGV = args }, { __index = _G })
   local ok, result = pcall(assert(load(source, source, "t", environment)))
   if ok then
-    return flattened(result)
+    return result
   elseif type(result) == "table" then
     return result
   end
