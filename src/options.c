@@ -6,6 +6,7 @@
 
 #include "nearest.h"
 #include "units.h"
+#include "url.h"
 
 enum form {
     FORM_NONE,     /* takes no value */
@@ -13,6 +14,7 @@ enum form {
     FORM_DURATION, /* 250us 2ms 1s 5m */
     FORM_COUNT,    /* a whole number ≥ 0, 10k, 1M */
     FORM_RATE,     /* a number > 0, 0.5, 10k */
+    FORM_URL,      /* of a server */
 };
 
 struct option {
@@ -28,7 +30,7 @@ static const struct option options[] = {
     {NULL, 0, FORM_NONE, NULL, "What to run"},
     {"eval", 'e', FORM_TEXT, "CHUNK", "run this line of Lua instead of a file"},
     {NULL, 0, FORM_NONE, NULL, "Which server"},
-    {"url", 'u', FORM_TEXT, "URL", "redis://[[user:]password@]host[:port][/db] or unix:///path; default for scripts: "
+    {"url", 'u', FORM_URL, "URL", "redis://[[user:]password@]host[:port][/db] or unix:///path; default for scripts: "
                                    "$VLOCK_REDIS_URL, else, and for policies always, a private empty server"},
     {"password-file", 0, FORM_TEXT, "FILE", "its first line is the password, where the URL has none ($REDISCLI_AUTH does too)"},
     {NULL, 0, FORM_NONE, NULL, "A policy under contention"},
@@ -143,6 +145,12 @@ static int check_form(const struct option *option, const char *value, struct vlo
         result = vlock_units_count(value, strlen(value), &count, &reason);
         if (result == 0 && !(count >= 0 && count < 9e15 && count == (double)(int64_t)count))
             result = vlock_error_set(&reason, VLOCK_ERR_USAGE, "\"%.40s\" is not a whole number like 50, 10k or 1M", value);
+    }
+    if (option->form == FORM_URL) {
+        struct vlock_url url;
+        result = vlock_url_parse(value, &url, &reason);
+        if (result == 0)
+            vlock_url_clear(&url);
     }
     return result == 0 ? 0 : vlock_error_set(error, VLOCK_ERR_USAGE, "--%s: %s", option->name, reason.message);
 }

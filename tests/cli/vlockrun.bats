@@ -84,6 +84,12 @@ load environment
     [ "$status" -eq 2 ]
     run "$vlockrun" --timeout soon x.lua
     [[ $output == *'--timeout: "soon" is not a duration like 250us'* ]]
+    run "$vlockrun" -u rediss://:secret@nowhere -e 1
+    [ "$status" -eq 2 ]
+    [[ $output == *"--url: rediss:// is not supported yet; redis:// and unix:// are"* ]]
+    run "$vlockrun" -u 'redis://u:secret@h:99999' -e 1
+    [ "$status" -eq 2 ]
+    [[ $output == *"--url: bad URL: "* && $output != *secret* ]]
     run "$vlockrun" --workers
     [[ $output == *"--workers needs a value"* ]]
     run "$vlockrun" --json=yes -e 1
