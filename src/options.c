@@ -44,7 +44,7 @@ static const struct option options[] = {
     {"think", 0, FORM_DURATION, "TIME", "pause between the updates of a worker, default 0"},
     {"value-size", 0, FORM_COUNT, "BYTES", "of a value, default: as long as the counter"},
     {"connections", 'c', FORM_COUNT, "N", "connections, default one per worker, at most 64"},
-    {"store", 's', FORM_TEXT, "NAME|FILE", "how cells are read and committed: plain (default), watch, or a file of your own"},
+    {"store", 's', FORM_TEXT, "NAME|FILE", "how cells are read and committed: plain (default), watch, ifeq, or a file of your own"},
     {"combine", 0, FORM_NONE, NULL, "workers that update the same key at the same time make one commit together"},
     {"param", 'p', FORM_TEXT, "NAME=VALUE", "a parameter of the policy: backoff.base=5ms; the bare name where one part has it"},
     {"runs", 0, FORM_COUNT, "N", "repeat, and show medians and spread; default 1, for compare and --sweep 3"},

@@ -63,6 +63,8 @@ end
 
 Script.__call = Script.call
 
+local known = setmetatable({}, { __mode = "v" }) -- scripts by their source: thousands of clients share one
+
 --- redis.script(name or source): a script for the server, called by its SHA-1; a server that does not know it, or has forgotten it, is
 -- sent the source. A name (letters, digits, _ - /) means lua/NAME.lua, or a script built into vlock: "cas".
 function redis.script(name_or_source)
@@ -70,7 +72,12 @@ function redis.script(name_or_source)
   if name_or_source:find("^[%w_/-]+$") then
     source = source_of(name_or_source)
   end
-  return setmetatable({ source = source, sha1 = redis.sha1hex(source) }, Script)
+  local script = known[source]
+  if not script then
+    script = setmetatable({ source = source, sha1 = redis.sha1hex(source) }, Script)
+    known[source] = script
+  end
+  return script
 end
 
 --- redis.pipeline(commands, connection): sends several commands in one go and returns their replies in order, an error as {err = …}.

@@ -35,6 +35,16 @@ compare() {
     [ "$(value 'all(abs(r["stats"]["calls"]["sem"] - __import__("statistics").stdev(r["stats"]["calls"]["values"]) / 2) < 1e-6 for r in d["runs"])')" = true ]
 }
 
+@test "several runs on a server of yours, and nothing is left there" {
+    start_server s
+    cli SET mine here
+    run -0 "$vlockrun" compare -u "$url" --duration 50ms full_jitter none@watch
+    echo "$output"
+    [ "$(grep -cE '^(full_jitter|none@watch) ' <<<"$output")" -eq 2 ]
+    run -0 "$vlockrun" -u "$url" --runs 2 --commits 100 "$TOP/lua/backoff/none.lua"
+    [ "$(cli KEYS '*')" = mine ]
+}
+
 @test "a policy that wins by starving the others is marked, and is not the best" {
     # Worker 1 never waits, all others wait for long.
     cat >selfish.lua <<'END'

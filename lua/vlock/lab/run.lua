@@ -249,6 +249,17 @@ local function prepare(run, setup)
   connect_all(run, setup.connect, scenarios.connections(run.scenario))
 end
 
+-- Has this task's commands go by a connection until the scope that holds what is returned ends.
+local function using(connection)
+  local before = redis.local_connection()
+  redis.use(connection)
+  return setmetatable({}, {
+    __close = function()
+      redis.use(before)
+    end,
+  })
+end
+
 --- Runs one scenario; returns its result (the fields of the JSON: README lists them) and the run itself, for what is no figure: latencies
 -- (a histogram), first_error and give_up_reason (texts, where there were any).
 --
@@ -260,7 +271,7 @@ function lab.run(setup)
   local run = new_run(setup)
   core.watch()
   local control <close> = setup.connect()
-  redis.use(control)
+  local _ <close> = using(control)
   prepare(run, setup)
   local before = redis.commands_sent()
   local stop_watching = setup.watch and setup.watch(run)
