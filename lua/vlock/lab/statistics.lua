@@ -13,6 +13,9 @@ function statistics.median(values)
   return (sorted[middle] + sorted[middle + 1]) / 2
 end
 
+--- What `describe` says of a list, besides its values.
+statistics.STATISTICS = { "mean", "sem", "median", "min", "max" }
+
 --- mean; sem, the standard error of the mean, s / √n (0 for one value); median, min, max, values.
 function statistics.describe(values)
   local sum, squares = 0, 0
@@ -90,33 +93,27 @@ local function merge_verified(results)
   return merged
 end
 
-local DESCRIBED = {
+--- The figures that several runs are described by: their name among the `stats`, and where a result has them.
+statistics.described = { jain = "fairness.jain" }
+for _, name in ipairs {
   "commits", "attempts", "calls", "commands", "conflicts", "seconds", "commits_per_second", "attempts_per_commit", "commands_per_commit",
-}
-local DESCRIBED_LATENCIES = { "mean", "p50", "p90", "p99", "p999", "max" }
+} do
+  statistics.described[name] = name
+end
+for _, name in ipairs { "mean", "p50", "p90", "p99", "p999", "max" } do
+  statistics.described[name] = "latency_ms." .. name
+end
 
 local function describe_fields(results)
   local stats = {}
-  local function add(name, value_of)
+  for name, path in pairs(statistics.described) do
+    local group, inner = path:match("^([^.]*)%.?(.*)$")
     local values = {}
     for _, result in ipairs(results) do
-      values[#values + 1] = value_of(result)
+      values[#values + 1] = inner == "" and result[group] or (result[group] or {})[inner]
     end
     stats[name] = #values > 0 and statistics.describe(values) or nil
   end
-  for _, name in ipairs(DESCRIBED) do
-    add(name, function(result)
-      return result[name]
-    end)
-  end
-  for _, name in ipairs(DESCRIBED_LATENCIES) do
-    add(name, function(result)
-      return result.latency_ms and result.latency_ms[name]
-    end)
-  end
-  add("jain", function(result)
-    return result.fairness.jain
-  end)
   return stats
 end
 

@@ -4,6 +4,7 @@
 local core = require "vlock.core"
 local exit = require "vlock.exit"
 local json = require "vlock.json"
+local statistics = require "vlock.lab.statistics"
 
 local threshold = {}
 
@@ -15,7 +16,7 @@ local SHORT = {
 
 -- Every field of a result that a threshold may be set on: "number", "boolean", or the unit of a time.
 local FIELDS = {
-  interrupted = "boolean", verified = "boolean", starved = "boolean", ["open_loop.kept_up"] = "boolean",
+  interrupted = "boolean", verified = "boolean", starved = "boolean", ["open_loop.kept_up"] = "boolean", ["scenario.combine"] = "boolean",
   commits = "number", left_alone = "number", unfinished = "number", attempts = "number", calls = "number", commands = "number", conflicts = "number",
   gave_up = "number", unknown = "number", errors = "number", lost_updates = "number", duplicated = "number", missing = "number",
   seconds = "s", commits_per_second = "number", attempts_per_commit = "number", commands_per_commit = "number",
@@ -23,8 +24,17 @@ local FIELDS = {
   ["latency_ms.mean"] = "ms", ["latency_ms.p50"] = "ms", ["latency_ms.p90"] = "ms", ["latency_ms.p99"] = "ms",
   ["latency_ms.p999"] = "ms", ["latency_ms.max"] = "ms",
   ["open_loop.wanted"] = "number", ["open_loop.begun"] = "number", ["open_loop.behind"] = "number", ["open_loop.late_ms"] = "ms",
-  ["scenario.workers"] = "number", ["scenario.keys"] = "number", ["scenario.connections"] = "number", seed = "number",
+  ["scenario.workers"] = "number", ["scenario.keys"] = "number", ["scenario.connections"] = "number", ["scenario.commits"] = "number",
+  ["scenario.per_worker"] = "number", ["scenario.duration"] = "s", ["scenario.think"] = "s", ["scenario.rate"] = "number",
+  ["scenario.value_size"] = "number", seed = "number", runs = "number",
 }
+
+-- What several runs are described by: stats.p99.max, of the kind that p99 is.
+for name, long in pairs(statistics.described) do
+  for _, statistic in ipairs(statistics.STATISTICS) do
+    FIELDS[("stats.%s.%s"):format(name, statistic)] = FIELDS[long]
+  end
+end
 
 local PER_SECOND = { s = 1, ms = 1000 }
 
