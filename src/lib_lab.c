@@ -8,9 +8,12 @@
 #include "chain.h"
 #include "clock.h"
 #include "histogram.h"
+#include "janitor.h"
 
 #define HISTOGRAM_TYPE "vlock.histogram"
 #define CHAIN_TYPE "vlock.chain"
+#define JANITOR_TYPE "vlock.janitor"
+#define MOST_WORDS 16
 
 /* ---- histograms: of seconds, kept in nanoseconds ---- */
 
@@ -164,6 +167,47 @@ static int l_chain_gc(lua_State *L)
     return 0;
 }
 
+/* ---- the janitor ---- */
+
+/* janitor(words, url): a process that runs this program with these words, and VLOCK_REDIS_URL, once we are gone, or its handle is; unless
+ * the handle's :dismiss() was called before. */
+static int l_janitor(lua_State *L)
+{
+    const char *words[MOST_WORDS + 1] = {NULL};
+    struct vlock_error error;
+    luaL_checktype(L, 1, LUA_TTABLE);
+    const char *url = luaL_checkstring(L, 2);
+    lua_Integer count = luaL_len(L, 1);
+    luaL_argcheck(L, count >= 1 && count <= MOST_WORDS, 1, "too many words, or none");
+    for (lua_Integer i = 0; i < count; i++) { /* the strings stay on the stack while they are copied */
+        lua_geti(L, 1, i + 1);
+        words[i] = luaL_checkstring(L, -1);
+    }
+    struct vlock_janitor **place = lua_newuserdatauv(L, sizeof *place, 0);
+    *place = NULL;
+    luaL_setmetatable(L, JANITOR_TYPE);
+    *place = vlock_janitor_new(words, url, &error);
+    if (!*place)
+        return luaL_error(L, "%s", error.message);
+    return 1;
+}
+
+static int l_dismiss(lua_State *L)
+{
+    struct vlock_janitor **place = luaL_checkudata(L, 1, JANITOR_TYPE);
+    vlock_janitor_dismiss(*place);
+    *place = NULL;
+    return 0;
+}
+
+static int l_janitor_gc(lua_State *L)
+{
+    struct vlock_janitor **place = luaL_checkudata(L, 1, JANITOR_TYPE);
+    vlock_janitor_abandon(*place);
+    *place = NULL;
+    return 0;
+}
+
 static void register_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction gc)
 {
     luaL_newmetatable(L, name);
@@ -177,12 +221,14 @@ static void register_type(lua_State *L, const char *name, const luaL_Reg *method
 
 int vlock_lib_lab_open(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"histogram", l_histogram}, {"chain", l_chain}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"histogram", l_histogram}, {"chain", l_chain}, {"janitor", l_janitor}, {NULL, NULL}};
     static const luaL_Reg histogram_methods[] = {
         {"record", l_record}, {"add", l_histogram_add}, {"percentile", l_percentile}, {"count", l_histogram_count}, {"mean", l_mean}, {"min", l_min},
         {"max", l_max},       {NULL, NULL}};
     static const luaL_Reg chain_methods[] = {
         {"commit", l_commit}, {"unknown", l_unknown}, {"check", l_check}, {NULL, NULL}};
+    static const luaL_Reg janitor_methods[] = {{"dismiss", l_dismiss}, {NULL, NULL}};
+    register_type(L, JANITOR_TYPE, janitor_methods, l_janitor_gc);
     register_type(L, HISTOGRAM_TYPE, histogram_methods, l_histogram_gc);
     register_type(L, CHAIN_TYPE, chain_methods, l_chain_gc);
     luaL_newlib(L, functions);

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "clock.h"
 
 #define GUARD_TICK_MS 50 /* how soon an early end of the server is noticed */
@@ -77,11 +78,7 @@ static bool find_program(char *found, size_t size, struct vlock_error *error)
 
 static void exec_server(const char *program, const char *folder)
 {
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    for (int number = 1; number < NSIG; number++)
-        signal(number, SIG_DFL);
+    vlock_child_reset_signals();
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() == 1 || chdir(folder) != 0)
         _exit(127);
@@ -117,28 +114,10 @@ static void end_server(pid_t server)
         continue;
 }
 
-/* 0, 1 and 2 become /dev/null: nobody may wait for the end of a pipe that the guardian inherited. */
-static void close_all_but(int kept, int also_kept)
-{
-    int low = kept < also_kept ? kept : also_kept, high = kept < also_kept ? also_kept : kept;
-    if (low > 0)
-        close_range(0, (unsigned)low - 1, 0);
-    if (high > low + 1)
-        close_range((unsigned)low + 1, (unsigned)high - 1, 0);
-    close_range((unsigned)high + 1, ~0U, 0);
-    while (open("/dev/null", O_RDWR) < STDERR_FILENO)
-        continue;
-}
-
 /* Lives as long as the other end of `lifeline` is held; says on `report` when the server has ended before. */
 static void guard(const char *program, const char *folder, int lifeline, int report)
 {
-    prctl(PR_SET_NAME, "vlock-guardian");
-    setsid(); /* a Ctrl-C at the terminal is not for us */
-    for (int number = 1; number < NSIG; number++)
-        signal(number, SIG_IGN);
-    signal(SIGCHLD, SIG_DFL);
-    close_all_but(lifeline, report);
+    vlock_child_detach("vlock-guardian", lifeline, report);
 
     pid_t server = fork();
     if (server == 0)

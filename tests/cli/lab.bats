@@ -231,6 +231,53 @@ END
     [ "$(field server.url)" = "$url" ]
 }
 
+# is_left_with NAMES: within five seconds the keys on the server are these.
+is_left_with() {
+    local i
+    for i in $(seq 50); do
+        [ "$(cli KEYS '*' 2>/dev/null | sort | tr '\n' ' ')" = "$1" ] && return 0
+        sleep 0.1
+    done
+    cli KEYS '*'
+    return 1
+}
+
+@test "its keys are gone from a server of yours, whatever ended it: a signal, SIGKILL, a policy that never ends" {
+    start_server s --requirepass secret
+    export REDISCLI_AUTH=secret
+    cli SET mine yes
+    for signal in INT TERM KILL; do
+        "$vlockrun" -u "$url" -n 100M --keys 3 "$TOP/lua/backoff/full_jitter.lua" >/dev/null 2>err 3>&- &
+        pid=$!
+        for i in $(seq 50); do [ "$(cli DBSIZE)" -eq 7 ] && break || sleep 0.1; done
+        [ "$(cli DBSIZE)" -eq 7 ] # a value and a version each, and mine
+        kill -$signal $pid
+        wait $pid || true
+        is_left_with "mine "
+    done
+    unset REDISCLI_AUTH
+    echo secret >password
+    printf 'return { backoff = function(p, c) while true do end end }' >endless.lua
+    run "$vlockrun" -u "$url" --password-file password endless.lua
+    [ "$status" -eq 1 ]
+    export REDISCLI_AUTH=secret
+    is_left_with "mine "
+    printf 'return { backoff = function(p, c) return -1 end }' >broken.lua
+    run "$vlockrun" -u "$url" broken.lua
+    [ "$status" -eq 1 ]
+    [ "$(cli KEYS '*')" = mine ]
+    for i in $(seq 50); do pgrep -f "vlock:lab:" >/dev/null || break; sleep 0.1; done
+    ! pgrep -f "vlock:lab:" # whoever removed them has gone as well
+}
+
+@test "the need of a large run is said before it" {
+    run --separate-stderr "$vlockrun" --value-size 1M -k 200 -n 1 "$TOP/lua/backoff/none.lua"
+    [ "$status" -eq 0 ]
+    [[ $stderr == *"this run needs 200 keys, about 200 MB on the server and "*" MB here"*"private empty server"* ]]
+    run --separate-stderr "$vlockrun" -k 200 -n 1 "$TOP/lua/backoff/none.lua"
+    [[ $stderr != *"this run needs"* ]]
+}
+
 @test "Ctrl-C reports what was measured so far, verified, with 130" {
     "$vlockrun" --json -n 100M "$TOP/lua/backoff/full_jitter.lua" >out 2>err &
     pid=$!

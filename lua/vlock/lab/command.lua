@@ -4,6 +4,7 @@ local core = require "vlock.core"
 local comparison = require "vlock.lab.comparison"
 local entrants = require "vlock.lab.entrant"
 local exit = require "vlock.exit"
+local footprint = require "vlock.lab.footprint"
 local json = require "vlock.json"
 local progress = require "vlock.lab.progress"
 local race = require "vlock.lab.race"
@@ -176,18 +177,33 @@ local function exit_code(entries)
   return exit.FINE
 end
 
+-- Says before a large run how large it is.
+local function announce(lanes)
+  local list = {}
+  for i, lane in ipairs(lanes) do
+    list[i] = lane.scenario
+  end
+  local warning = footprint.warning(list)
+  if warning then
+    say("%s", warning)
+  end
+end
+
 -- Runs the lanes, shows and writes what they measured; the exit code.
 local function run_lanes(lanes, is_table, options, out)
   local thresholds = {}
   for i, text in ipairs(options.require) do
     thresholds[i] = threshold.parse(text)
   end
+  announce(lanes)
   local watch = watch_of(options)
   local runs = positive_option(options, "runs", is_table and COMPARED.runs or 1)
   local url, connect = server_of(options)
   local interrupt = {}
   local ok, entries = pcall(race.run, lanes, {
     url = url,
+    password_file = options.password_file,
+    guards = options.url ~= nil, -- a private server goes, and its keys with it
     connect = connect,
     seed = core.seed,
     runs = runs,

@@ -2,12 +2,12 @@
 -- stream, its own instance of the policy, its own knowledge of the cells. Nothing is shared between workers but the connections, and, where
 -- the scenario says `combine`, the commits.
 
-local cells = require "vlock.cell"
 local clients = require "vlock.client"
 local combine = require "vlock.combine"
 local core = require "vlock.core"
 local hex = require "vlock.hex"
 local key_choice = require "vlock.lab.key_choice"
+local keys = require "vlock.lab.keys"
 local lab_core = require "vlock.lab_core"
 local ledger = require "vlock.lab.ledger"
 local pace = require "vlock.lab.pace"
@@ -24,16 +24,6 @@ local lab = {}
 
 local function is_outcome(reason, kind)
   return type(reason) == "table" and reason.outcome == kind
-end
-
--- The cells of one run, under a prefix of its own.
-local function make_cells(count)
-  local prefix = "vlock:lab:" .. hex(core.entropy(4)) .. ":"
-  local list = {}
-  for i = 1, count do
-    list[i] = cells.new(prefix .. i, {})
-  end
-  return list
 end
 
 -- ---- workers
@@ -182,12 +172,6 @@ local function describe_server(url)
   return { version = version, url = (url:gsub(":[^:@/]+@", ":***@")) }
 end
 
-local function remove_keys(run)
-  for _, cell in ipairs(run.cells) do
-    redis.call("DEL", cell.key, cell.version_key)
-  end
-end
-
 local function run_workers(run)
   local workers, tasks = {}, {}
   for i = 1, run.scenario.workers do
@@ -243,7 +227,11 @@ end
 local function prepare(run, setup)
   run.server = describe_server(setup.url)
   run.own_store = setup.new_store() -- the lab's, for reading what stands before and after
-  run.cells = make_cells(run.scenario.keys)
+  run.keys = keys.new(run.scenario.keys)
+  if setup.guards then
+    run.keys:guard(setup.url, setup.password_file)
+  end
+  run.cells = run.keys.cells
   run.ledger = ledger.new(run.cells, run.own_store)
   run.choose = key_choice.new(run.scenario.dist, run.scenario.keys)
   connect_all(run, setup.connect, scenarios.connections(run.scenario))
@@ -263,10 +251,10 @@ end
 --- Runs one scenario; returns its result (the fields of the JSON: README lists them) and the run itself, for what is no figure: latencies
 -- (a histogram), first_error and give_up_reason (texts, where there were any).
 --
--- setup: connect() makes a connection; url, for the report; scenario (vlock.lab.scenario); seed; new_policy() an instance of the policy
--- for one worker; new_store() the same for the store; store_name; interrupt, a table: the run ends early once it has a field `reason`;
--- watch(run), or nil: called before the workers start, to show how it
--- goes; returns a function that ends it; interval: whether run.recent is wanted.
+-- setup: connect() makes a connection; url, and password_file or nil; guards: whether the keys must go even if this process is killed;
+-- scenario (vlock.lab.scenario); seed; new_policy() an instance of the policy for one worker; new_store() the same for the store;
+-- store_name; interrupt, a table: the run ends early once it has a field `reason`; watch(run), or nil: called before the workers start, to
+-- show how it goes; returns a function that ends it; interval: whether run.recent is wanted.
 function lab.run(setup)
   local run = new_run(setup)
   core.watch()
@@ -281,11 +269,11 @@ function lab.run(setup)
   end
   run.commands = redis.commands_sent() - before
   if not ok then
-    pcall(remove_keys, run)
+    pcall(run.keys.remove, run.keys)
     error(reason, 0)
   end
   local result = results.new(run, run.ledger:verify(run.own_store))
-  remove_keys(run)
+  run.keys:remove()
   for _, connection in ipairs(run.connections) do
     connection:close()
   end

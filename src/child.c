@@ -1,0 +1,39 @@
+/* A forked child that watches over something: see child.h. */
+#include "child.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+static void close_all_but(int kept, int also_kept)
+{
+    int low = kept < also_kept ? kept : also_kept, high = kept < also_kept ? also_kept : kept;
+    if (low > 0)
+        close_range(0, (unsigned)low - 1, 0);
+    if (high > low + 1)
+        close_range((unsigned)(low + 1), (unsigned)high - 1, 0);
+    close_range((unsigned)high + 1, ~0U, 0);
+    while (open("/dev/null", O_RDWR) < STDERR_FILENO)
+        continue;
+}
+
+void vlock_child_detach(const char *name, int kept, int also_kept)
+{
+    prctl(PR_SET_NAME, name);
+    setsid();
+    for (int number = 1; number < NSIG; number++)
+        signal(number, SIG_IGN);
+    signal(SIGCHLD, SIG_DFL);
+    close_all_but(kept, also_kept);
+}
+
+void vlock_child_reset_signals(void)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    for (int number = 1; number < NSIG; number++)
+        signal(number, SIG_DFL);
+}
