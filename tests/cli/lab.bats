@@ -346,6 +346,17 @@ END
     [[ $output == *"no backoff 'ful_jitter', did you mean 'full_jitter'?"* ]]
 }
 
+@test "what would be ignored is refused: options behind the file, two amounts" {
+    run "$vlockrun" "$TOP/lua/backoff/none.lua" -n 10
+    [ "$status" -eq 2 ]
+    [ "$output" = "vlockrun: -n stands behind the file, where words are the script's own: put options before it" ]
+    for amounts in "-n 5 -d 1s" "-n 5 --per-worker 1" "--per-worker 5 -d 1s"; do
+        run "$vlockrun" $amounts "$TOP/lua/backoff/none.lua"
+        [ "$status" -eq 2 ]
+        [[ $output == "vlockrun: --"*" exclude each other: --commits in all, --per-worker for each, or --duration" ]]
+    done
+}
+
 @test "a broken policy is refused with the file and the line of the word that is wrong" {
     printf 'return {\n  retry = "attempts",\n  backoff = "full_jiter",\n}\n' >name.lua
     printf 'return {\n  backoff = { "full_jitter",\n    bse = "1ms" },\n}\n' >parameter.lua

@@ -229,6 +229,11 @@ end
 
 --- Puts the policy of a script under contention. program: as vlock.command has it.
 function command.run(program, options, out)
+  for _, word in ipairs(program.words) do
+    if word:find("^%-.") then
+      exit.usage("%s stands behind the file, where words are the script's own: put options before it", word)
+    end
+  end
   local one = entrants.from_program(program.text, program.name:sub(2), program.folder, options.store)
   exit.refuse(exit.SCRIPT, one.check, one)
   local list = entrants.with_parameters({ one }, options.param)

@@ -102,8 +102,12 @@ local function from_options(options)
       fields[name] = read_field(name, options[name], "--" .. name:gsub("_", "-"))
     end
   end
-  if fields.commits and fields.per_worker then
-    exit.usage("--commits (in all) and --per-worker exclude each other")
+  local given = {}
+  for _, name in ipairs(AMOUNTS) do
+    given[#given + 1] = fields[name] and "--" .. name:gsub("_", "-")
+  end
+  if #given > 1 then
+    exit.usage("%s and %s exclude each other: --commits in all, --per-worker for each, or --duration", given[1], given[2])
   end
   return fields
 end
