@@ -93,7 +93,7 @@ static int l_set_up(lua_State *L)
     vlock_lib_lab_open(L);
     lua_setfield(L, -2, "vlock.lab_core");
     vlock_lib_redis_open(L, &setup->engine->redis);
-    lua_setfield(L, -2, "redis");
+    lua_setfield(L, -2, "vlock.redis_core");
     luaL_requiref(L, "cjson", luaopen_cjson, 1);
     lua_settop(L, 0);
 

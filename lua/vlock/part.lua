@@ -31,9 +31,9 @@ part.fail = fail
 
 -- ---- files
 
---- What the chunk of a policy sees: the globals, and all and any. What it sets becomes global.
+--- What the chunk of a policy sees: the names that we see, and all and any. What it sets becomes one of them.
 function part.environment()
-  return setmetatable({ all = part.all, any = part.any }, { __index = _G, __newindex = _G })
+  return setmetatable({ all = part.all, any = part.any }, { __index = _ENV, __newindex = _ENV })
 end
 
 local compiled = {} -- by path: compiled once, run for every client

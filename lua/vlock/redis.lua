@@ -1,6 +1,7 @@
 -- The `redis` library: what is not bytes. Scripts by name, the server's version, the protocol.
 
-local redis = package.loaded.redis
+local core = require "vlock.core"
+local redis = require "vlock.redis_core"
 
 -- Where Lua scripts for the server are looked for by name: the folders that the command adds, then the built-in files.
 local script_folders = { "lua" }
@@ -22,7 +23,7 @@ local function source_of(name)
       return text
     end
   end
-  local text = require("vlock.core").source(name .. ".lua")
+  local text = core.source(name .. ".lua")
   return text or error(("no script '%s': there is no %s.lua in %s, and none is built in"):format(name, name,
     table.concat(script_folders, ", ")), 3)
 end

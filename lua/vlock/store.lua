@@ -40,7 +40,7 @@ function store.new(name, context)
       search.fail(context, "store", name)
     end
   end
-  local chunk, reason = load(text, "@" .. (path:gsub("^built%-in ", "")), "t")
+  local chunk, reason = load(text, "@" .. (path:gsub("^built%-in ", "")), "t", _ENV)
   if not chunk then
     error(reason, 0)
   end
