@@ -77,10 +77,11 @@ struct setup {
     uint64_t seed;
 };
 
-/* Runs protected. Leaves vlock.core, vlock.lab_core, redis and cjson in package.loaded. */
+/* Runs protected. Leaves vlock.core, vlock.lab_core, vlock.redis_core and cjson in package.loaded. */
 static int l_set_up(lua_State *L)
 {
     struct setup *setup = lua_touserdata(L, 1);
+    setup->engine->scheduler = vlock_scheduler_new(L);
     luaL_openlibs(L);
     lua_gc(L, LUA_GCGEN, 0, 0); /* most of what an update makes is dead at its end: measured 14 % more commits than incremental */
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
@@ -147,9 +148,6 @@ vlock_engine *vlock_open(const struct vlock_options *options, struct vlock_error
     engine->L = luaL_newstate();
     if (!engine->L)
         goto no_memory;
-    engine->scheduler = vlock_scheduler_new(engine->L, error);
-    if (!engine->scheduler)
-        goto failed;
     lua_pushcfunction(engine->L, l_set_up);
     lua_pushlightuserdata(engine->L, &setup);
     if (lua_pcall(engine->L, 1, 0, 0) != LUA_OK) {
@@ -170,8 +168,7 @@ void vlock_close(vlock_engine *engine)
     if (!engine)
         return;
     if (engine->L)
-        lua_close(engine->L); /* its finalizers let go of their links */
-    vlock_scheduler_free(engine->scheduler);
+        lua_close(engine->L); /* its finalizers let go of their links, and end the scheduler */
     vlock_private_server_stop(engine->server);
     if (engine->password)
         explicit_bzero(engine->password, strlen(engine->password));

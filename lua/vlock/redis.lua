@@ -74,13 +74,10 @@ function redis.script(name_or_source)
   return setmetatable({ source = source, sha1 = redis.sha1hex(source) }, Script)
 end
 
---- redis.pipeline(commands, connection): sends several commands in one go and returns their replies in order, an error as {err = …}.
--- commands: a list of lists, { { "SET", "a", "1" }, { "GET", "a" } }. connection: from redis.connect, else the shared one. It is one round
--- trip, and not atomic.
-function redis.pipeline(commands, connection)
+local function send_all(commands, connection)
   local tasks, replies = {}, {}
   for i, words in ipairs(commands) do
-    tasks[i] = vlock.spawn(function()
+    tasks[i] = core.spawn(function()
       if connection then
         return connection:pcall(table.unpack(words))
       end
@@ -91,6 +88,13 @@ function redis.pipeline(commands, connection)
     replies[i] = task:join()
   end
   return replies
+end
+
+--- redis.pipeline(commands, connection): sends several commands in one go and returns their replies in order, an error as {err = …}.
+-- commands: a list of lists, { { "SET", "a", "1" }, { "GET", "a" } }. connection: from redis.connect, else the shared one. It is one round
+-- trip, and not atomic.
+function redis.pipeline(commands, connection)
+  return core.run(send_all, commands, connection)
 end
 
 --- Adds a folder in which scripts are found by name, before the others.
