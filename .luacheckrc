@@ -17,4 +17,4 @@ files["tests/lua/on_lua51.tap"] = server
 files["lua/merge"] = { std = "min", not_globals = { "vlock", "redis", "KEYS", "ARGV" } }
 
 files["tests/lua/*_spec.lua"] = { std = "+busted", globals = { "redis", "package.preload" } }
-files["tests/lua/under_busted.lua"] = { globals = { "arg" } }
+files["tests/lua/under_*.lua"] = { globals = { "arg" } }

@@ -10,11 +10,13 @@ bool vlock_block_is_needed(struct vlock_scheduler *s, lua_State *L, const char *
 {
     if (vlock_scheduler_can_park(s, L))
         return false;
-    /* Not in finalizers, which may run in the middle of anything, as the collector's silence tells. */
-    if (vlock_scheduler_is_guest(s) && lua_gc(L, LUA_GCCOUNT) >= 0)
-        return true;
-    vlock_scheduler_check_can_wait(s, L, what);
-    return false;
+    if (!vlock_scheduler_is_guest(s)) {
+        vlock_scheduler_check_can_wait(s, L, what);
+        return false;
+    }
+    if (lua_gc(L, LUA_GCCOUNT) < 0) /* so the collector answers there */
+        luaL_error(L, "%s cannot wait here: it is called from a finalizer, which may run in the middle of anything", what);
+    return true;
 }
 
 /* Runs protected: a function and its arguments. Starts the run with them, and returns the task's handle. */

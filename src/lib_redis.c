@@ -84,10 +84,18 @@ static int l_traffic(lua_State *L)
     return 3;
 }
 
+/* At the state's end nobody would finalize what is made there. So the collector answers in a finalizer, from Lua 5.4.4 on. */
+static void refuse_in_finalizer(lua_State *L)
+{
+    if (lua_gc(L, LUA_GCCOUNT) < 0)
+        luaL_error(L, "no connection can be made in a finalizer");
+}
+
 /* Pushes a new connection. The userdata comes first, empty, so that it is safe at every instant. */
 static struct connection *push_connection_to(lua_State *L, const struct vlock_url *url, bool is_shared, bool is_resp3)
 {
     struct library *library = library_of(L);
+    refuse_in_finalizer(L);
     struct connection *connection = lua_newuserdatauv(L, sizeof *connection, 0);
     memset(connection, 0, sizeof *connection);
     luaL_setmetatable(L, CONNECTION_TYPE);
@@ -110,6 +118,7 @@ static struct connection *push_connection_to(lua_State *L, const struct vlock_ur
 static void push_connection(lua_State *L, const char *text, const char *password, bool is_shared)
 {
     struct vlock_error error;
+    refuse_in_finalizer(L);
     struct vlock_url *url = lua_newuserdatauv(L, sizeof *url, 0); /* it is cleared when it is forgotten, errors or not */
     memset(url, 0, sizeof *url);
     luaL_setmetatable(L, URL_TYPE);
