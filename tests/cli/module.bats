@@ -123,11 +123,12 @@ local order = vlock.run(function()
   local other = vlock.spawn(function()
     for i = 1, 3 do order[#order + 1] = "other" vlock.sleep(0.001) end
   end)
+  vlock.sleep(0) -- it has begun, and sleeps
   coroutine.wrap(function() vlock.sleep(0.05) order[#order + 1] = "mine" end)() -- all others stand still
   other:join()
   return table.concat(order, " ")
 end)
-assert(order == "mine other other other", order)
+assert(order == "other mine other other", order)
 local ok, e = pcall(vlock.run, function()
   local other = vlock.spawn(vlock.sleep, 0.001)
   coroutine.wrap(function() other:join() end)()
