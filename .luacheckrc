@@ -16,7 +16,5 @@ files["tests/lua/on_lua51.tap"] = server
 -- On both: what 5.1 and 5.4 have in common.
 files["lua/merge"] = { std = "min", not_globals = { "vlock", "redis", "KEYS", "ARGV" } }
 
--- Puts the scheduler's functions into the library that scripts see.
-files["lua/vlock/boot.lua"] = { globals = { "coroutine" } }
 files["tests/*/*_spec.lua"] = { std = "+busted", globals = { "redis", "package.preload" } }
-files["tests/lua/under_busted.lua"] = { globals = { "arg" } }
+files["tests/lua/under_*.lua"] = { globals = { "arg" } }

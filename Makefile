@@ -1,4 +1,4 @@
-# make                        builds ./vlockrun, build/libvlock.a and build/libvlock.so.0
+# make                        builds ./vlockrun, build/libvlock.a, build/libvlock.so.0, and build/vlock.so for require "vlock"
 # make test bench lint        see scripts/test for what they need
 # make install PREFIX=/usr DESTDIR=/tmp/root; make uninstall takes away the same files
 # WERROR=1                    warnings are errors
@@ -54,14 +54,17 @@ ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -fPIC -fvisibility=hidden \
   $(if $(WERROR),-Werror) $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-omit-frame-pointer -fno-sanitize-recover=all) \
   $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)) -Isrc $(CPPFLAGS) $(CFLAGS)
 ALL_LDFLAGS := $(if $(SANITIZER),-fsanitize=$(SANITIZER)) $(LDFLAGS)
+LUA_LIBS := $(shell $(PKG_CONFIG) --libs $(LUA_PC) 2>/dev/null)
 LIBS := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null) -lm
 COMPILE = @mkdir -p $(@D)$(newline)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 COMMAND_SOURCES := src/vlockrun.c src/options.c
-LIBRARY_SOURCES := $(filter-out $(COMMAND_SOURCES),$(sort $(wildcard src/*.c)))
+MODULE_SOURCES := src/module.c
+LIBRARY_SOURCES := $(filter-out $(COMMAND_SOURCES) $(MODULE_SOURCES),$(sort $(wildcard src/*.c)))
 LUA_FILES := $(sort $(shell find lua -name '*.lua'))
 LUA_FOLDERS := $(sort $(shell find lua -type d))
 COMMAND_OBJECTS := $(COMMAND_SOURCES:%.c=$(BUILD)/%.o)
+MODULE_OBJECTS := $(MODULE_SOURCES:%.c=$(BUILD)/%.o)
 LIBRARY_OBJECTS := $(LIBRARY_SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/embedded_lua.o
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/unit/test_*.c)))
 PUBLIC_HEADERS := vlock.h vlock_error.h vlock_reply.h
@@ -70,7 +73,7 @@ PUBLIC_HEADERS := vlock.h vlock_error.h vlock_reply.h
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: vlockrun build/libvlock.a build/libvlock.so.0
+all: vlockrun build/libvlock.a build/libvlock.so.0 build/vlock.so
 
 # record: writes the text into the file if it says anything else, so that its date is that of the last change.
 record = @mkdir -p $(@D)$(newline)@printf '%s\n' '$(subst ','\'',$(1))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(1))' >$@
@@ -86,12 +89,14 @@ $(BUILD)/flags: FORCE
 $(BUILD)/prefix: FORCE
 	$(call record,$(PREFIX))
 
-# The three that people look for stand at the top of build/ and of the checkout; they are made again when the kind changes.
+# The four that people look for stand at the top of build/ and of the checkout; they are made again when the kind changes.
 vlockrun: $(BUILD)/vlockrun build/kind
 	cp -f $< $@
 build/libvlock.a: $(BUILD)/libvlock.a build/kind
 	cp -f $< $@
 build/libvlock.so.0: $(BUILD)/libvlock.so.0 build/kind
+	cp -f $< $@
+build/vlock.so: $(BUILD)/vlock.so build/kind
 	cp -f $< $@
 
 $(BUILD)/vlockrun: $(COMMAND_OBJECTS) $(BUILD)/libvlock.a
@@ -101,6 +106,10 @@ $(BUILD)/libvlock.a: $(LIBRARY_OBJECTS)
 	$(AR) rcs $@ $^
 $(BUILD)/libvlock.so.0: $(LIBRARY_OBJECTS)
 	$(CC) -shared -Wl,-soname,libvlock.so.0 $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+# Lua is that of the program which loads it. It shows one name.
+$(BUILD)/vlock.so: $(MODULE_OBJECTS) $(BUILD)/libvlock.a
+	$(CC) -shared -Wl,--exclude-libs,libvlock.a $(ALL_LDFLAGS) -o $@ $^ $(filter-out $(LUA_LIBS),$(LIBS))
 
 $(SHARE_ROOM): private ALL_CFLAGS += -DVLOCK_SHARE_DIR='"$(PREFIX)/share/vlock"'
 $(SHARE_ROOM): $(BUILD)/prefix
@@ -131,22 +140,25 @@ bench: all
 # Where it goes: nothing else is written, and uninstall takes away just this.
 BIN := $(DESTDIR)$(PREFIX)/bin
 LIB := $(DESTDIR)$(PREFIX)/lib
+LUA_LIB := $(LIB)/lua/5.4
 INCLUDE := $(DESTDIR)$(PREFIX)/include
 SHARE := $(DESTDIR)$(PREFIX)/share/vlock
 
 install: all
-	install -d $(BIN) $(LIB)/pkgconfig $(INCLUDE) $(addprefix $(SHARE)/,$(LUA_FOLDERS))
+	install -d $(BIN) $(LIB)/pkgconfig $(LUA_LIB) $(INCLUDE) $(addprefix $(SHARE)/,$(LUA_FOLDERS))
 	install -m 755 vlockrun $(BIN)/vlockrun
 	install -m 644 build/libvlock.a $(LIB)/libvlock.a
 	install -m 755 build/libvlock.so.0 $(LIB)/libvlock.so.0
 	ln -sf libvlock.so.0 $(LIB)/libvlock.so
 	install -m 644 $(addprefix src/,$(PUBLIC_HEADERS)) $(INCLUDE)
+	install -m 755 build/vlock.so $(LUA_LIB)/vlock.so
 	scripts/pkgconfig '$(PREFIX)' '$(VERSION)' $(PACKAGES) >$(LIB)/pkgconfig/vlock.pc
 	chmod 644 $(LIB)/pkgconfig/vlock.pc
 	set -e; for file in $(LUA_FILES); do install -m 644 $$file $(SHARE)/$$file; done
 
 uninstall:
 	rm -f $(BIN)/vlockrun $(LIB)/libvlock.a $(LIB)/libvlock.so $(LIB)/libvlock.so.0 $(LIB)/pkgconfig/vlock.pc \
+	  $(LUA_LIB)/vlock.so \
 	  $(addprefix $(INCLUDE)/,$(PUBLIC_HEADERS)) $(addprefix $(SHARE)/,$(LUA_FILES))
 	test ! -d $(SHARE) || find $(SHARE) -depth -type d -empty -exec rmdir {} ';'
 

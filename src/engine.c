@@ -25,7 +25,7 @@
 #define COMMAND_TIMEOUT_SECONDS 10
 
 struct vlock_engine {
-    lua_State *L;
+    lua_State *L; /* its own; NULL where it is a guest in somebody else's */
     struct vlock_scheduler *scheduler;
     struct vlock_private_server *server;
     struct vlock_redis_host redis;
@@ -47,20 +47,24 @@ static void log_message(void *opaque, int level, const char *message)
         engine->log(engine->log_user, (enum vlock_log_level)level, message);
 }
 
+static const char none_is_named[] = "name one in VLOCK_REDIS_URL or with vlock.open { url = \"redis://localhost\" }, or have an empty one of "
+                                    "your own with vlock.open { private_server = true }";
+
 static const char *server_url(void *opaque, bool is_private, struct vlock_error *error)
 {
     struct vlock_engine *engine = opaque;
     if (engine->url && !is_private)
         return engine->url;
     if (!engine->url && !engine->private_server && !is_private) {
-        vlock_error_set(error, VLOCK_ERR_UNREACHABLE, "no server: the engine was opened without a url");
+        vlock_error_set(error, VLOCK_ERR_UNREACHABLE, "no server: %s", engine->L ? "the engine was opened without a url" : none_is_named);
         return NULL;
     }
     if (!engine->server) {
         engine->server = vlock_private_server_start(error);
         if (!engine->server)
             return NULL;
-        log_message(engine, VLOCK_LOG_NOTICE, "private empty server; -u redis://localhost for yours");
+        if (engine->L) /* a guest's was asked for by name */
+            log_message(engine, VLOCK_LOG_NOTICE, "private empty server; -u redis://localhost for yours");
     }
     return vlock_private_server_url(engine->server);
 }
@@ -77,13 +81,9 @@ struct setup {
     uint64_t seed;
 };
 
-/* Runs protected. Leaves vlock.core, vlock.lab_core, redis and cjson in package.loaded. */
-static int l_set_up(lua_State *L)
+/* Puts vlock.core, vlock.lab_core, vlock.redis_core and cjson into the table on top of the stack. */
+static void put_libraries(lua_State *L, const struct setup *setup)
 {
-    struct setup *setup = lua_touserdata(L, 1);
-    luaL_openlibs(L);
-    lua_gc(L, LUA_GCGEN, 0, 0); /* most of what an update makes is dead at its end: measured 14 % more commits than incremental */
-    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
     vlock_lib_vlock_open(L, setup->seed);
     lua_pushliteral(L, VLOCK_VERSION);
     lua_setfield(L, -2, "version");
@@ -93,9 +93,21 @@ static int l_set_up(lua_State *L)
     vlock_lib_lab_open(L);
     lua_setfield(L, -2, "vlock.lab_core");
     vlock_lib_redis_open(L, &setup->engine->redis);
-    lua_setfield(L, -2, "redis");
-    luaL_requiref(L, "cjson", luaopen_cjson, 1);
-    lua_settop(L, 0);
+    lua_setfield(L, -2, "vlock.redis_core");
+    lua_pushcfunction(L, luaopen_cjson);
+    lua_call(L, 0, 1);
+    lua_setfield(L, -2, "cjson");
+}
+
+/* Runs protected, in a fresh state. */
+static int l_set_up(lua_State *L)
+{
+    struct setup *setup = lua_touserdata(L, 1);
+    setup->engine->scheduler = vlock_scheduler_new(L);
+    luaL_openlibs(L);
+    lua_gc(L, LUA_GCGEN, 0, 0); /* most of what an update makes is dead at its end: measured 14 % more commits than incremental */
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    put_libraries(L, setup);
 
     const struct vlock_embedded *boot = vlock_embedded_find("vlock/boot.lua");
     if (!boot)
@@ -104,6 +116,17 @@ static int l_set_up(lua_State *L)
         return lua_error(L);
     lua_call(L, 0, 0);
     return 0;
+}
+
+/* Runs protected, in somebody else's state. Returns the libraries, which are not to be seen there. */
+static int l_set_up_guest(lua_State *L)
+{
+    struct setup *setup = lua_touserdata(L, 1);
+    setup->engine->scheduler = vlock_scheduler_new(L);
+    vlock_scheduler_be_guest(setup->engine->scheduler);
+    lua_newtable(L);
+    put_libraries(L, setup);
+    return 1;
 }
 
 static int64_t ns_from_seconds(double seconds, int fallback)
@@ -117,15 +140,15 @@ static bool copy_text(char **copy, const char *text)
     return *copy || !text;
 }
 
-vlock_engine *vlock_open(const struct vlock_options *options, struct vlock_error *error)
+/* An engine without a state. */
+static vlock_engine *new_engine(const struct vlock_options *options, struct vlock_error *error)
 {
-    static const struct vlock_options defaults;
     struct vlock_engine *engine = calloc(1, sizeof *engine);
-    struct setup setup = {.engine = engine};
-    if (!options)
-        options = &defaults;
-    if (!engine || !copy_text(&engine->url, options->url) || !copy_text(&engine->password, options->password))
-        goto no_memory;
+    if (!engine || !copy_text(&engine->url, options->url) || !copy_text(&engine->password, options->password)) {
+        vlock_error_set(error, VLOCK_ERR_MEMORY, "out of memory");
+        vlock_close(engine);
+        return NULL;
+    }
     engine->private_server = options->private_server;
     engine->log = options->log;
     engine->log_user = options->log_user;
@@ -137,32 +160,50 @@ vlock_engine *vlock_open(const struct vlock_options *options, struct vlock_error
         .connect_timeout_ns = ns_from_seconds(options->connect_timeout, CONNECT_TIMEOUT_SECONDS),
         .command_timeout_ns = ns_from_seconds(options->command_timeout, COMMAND_TIMEOUT_SECONDS),
     };
-    setup.seed = options->seed;
+    return engine;
+}
+
+/* Sets up L for the engine; `results` values of `set_up` stay on its stack. Where it fails the engine is closed. */
+static vlock_engine *set_up_state(vlock_engine *engine, lua_State *L, lua_CFunction set_up, int results, uint64_t seed,
+                                  struct vlock_error *error)
+{
+    struct setup setup = {.engine = engine, .seed = seed};
     if (!setup.seed && vlock_random_entropy(&setup.seed, sizeof setup.seed) != 0) {
         vlock_error_set(error, VLOCK_ERR_SYSTEM, "the system gives no random bytes");
-        goto failed;
+        vlock_close(engine);
+        return NULL;
     }
     setup.seed &= INT64_MAX;
-
-    engine->L = luaL_newstate();
-    if (!engine->L)
-        goto no_memory;
-    engine->scheduler = vlock_scheduler_new(engine->L, error);
-    if (!engine->scheduler)
-        goto failed;
-    lua_pushcfunction(engine->L, l_set_up);
-    lua_pushlightuserdata(engine->L, &setup);
-    if (lua_pcall(engine->L, 1, 0, 0) != LUA_OK) {
-        vlock_error_set(error, VLOCK_ERR_SCRIPT, "%s", lua_tostring(engine->L, -1));
-        goto failed;
+    lua_pushcfunction(L, set_up);
+    lua_pushlightuserdata(L, &setup);
+    if (lua_pcall(L, 1, results, 0) != LUA_OK) {
+        vlock_error_set(error, VLOCK_ERR_SCRIPT, "%s", lua_tostring(L, -1));
+        vlock_close(engine);
+        return NULL;
     }
     return engine;
+}
 
-no_memory:
+vlock_engine *vlock_open(const struct vlock_options *options, struct vlock_error *error)
+{
+    static const struct vlock_options defaults;
+    if (!options)
+        options = &defaults;
+    vlock_engine *engine = new_engine(options, error);
+    if (!engine)
+        return NULL;
+    engine->L = luaL_newstate();
+    if (engine->L)
+        return set_up_state(engine, engine->L, l_set_up, 0, options->seed, error);
     vlock_error_set(error, VLOCK_ERR_MEMORY, "out of memory");
-failed:
     vlock_close(engine);
     return NULL;
+}
+
+vlock_engine *vlock_engine_attach(lua_State *thread, const struct vlock_options *options, struct vlock_error *error)
+{
+    vlock_engine *engine = new_engine(options, error);
+    return engine ? set_up_state(engine, thread, l_set_up_guest, 1, options->seed, error) : NULL;
 }
 
 void vlock_close(vlock_engine *engine)
@@ -170,8 +211,7 @@ void vlock_close(vlock_engine *engine)
     if (!engine)
         return;
     if (engine->L)
-        lua_close(engine->L); /* its finalizers let go of their links */
-    vlock_scheduler_free(engine->scheduler);
+        lua_close(engine->L); /* its finalizers let go of their links, and end the scheduler */
     vlock_private_server_stop(engine->server);
     if (engine->password)
         explicit_bzero(engine->password, strlen(engine->password));

@@ -1,4 +1,4 @@
-/* What the rooms behind vlock.h know of an engine: its Lua state, and how to run a function in it as a task. */
+/* What other rooms know of an engine: its Lua state, how to run a function in it as a task, and how to be one in somebody else's state. */
 #ifndef VLOCK_ENGINE_H
 #define VLOCK_ENGINE_H
 
@@ -11,5 +11,12 @@ lua_State *vlock_engine_state(vlock_engine *engine);
 /* Runs `prepare` protected with `argument` as light userdata: it returns a function and its arguments. Runs those as a task, to the end, and
  * then `finish`, protected, with the same argument before the task's results. 0, or -1 and `error`. */
 int vlock_engine_call(vlock_engine *engine, lua_CFunction prepare, lua_CFunction finish, void *argument, struct vlock_error *error);
+
+/* The same as vlock_open() in a state that is somebody else's, whose globals, modules and collector stay as they are. `thread` is a thread
+ * of that state for the engine alone; on its stack it leaves a table of the C libraries by the names they are required by. The functions
+ * in there are called by the state's own code, which is no task: what waits blocks there. The caller sees to it that the thread lives as
+ * long as the state, and that vlock_close() is called when the state has finalized all else that the engine made in it: from a finalizer
+ * that was set before. Runs are not for such an engine. */
+vlock_engine *vlock_engine_attach(lua_State *thread, const struct vlock_options *options, struct vlock_error *error);
 
 #endif

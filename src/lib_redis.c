@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "block.h"
 #include "buffer.h"
 #include "clock.h"
 #include "link.h"
@@ -29,14 +30,19 @@ struct connection {
 };
 
 struct library {
-    const struct vlock_redis_host *host;
+    const struct vlock_redis_host *host; /* NULL when the state is being closed */
+    struct vlock_scheduler *scheduler;
     struct vlock_buffer command; /* the command under way to its link */
 };
 
+static const char library_key = 0;
+
 static struct library *library_of(lua_State *L)
 {
-    lua_getfield(L, LUA_REGISTRYINDEX, "vlock.redis");
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &library_key);
     struct library *library = lua_touserdata(L, -1);
+    if (!library->host)
+        luaL_error(L, "vlock is closed: its program ends");
     lua_pop(L, 1);
     return library;
 }
@@ -78,10 +84,18 @@ static int l_traffic(lua_State *L)
     return 3;
 }
 
+/* At the state's end nobody would finalize what is made there. So the collector answers in a finalizer, from Lua 5.4.4 on. */
+static void refuse_in_finalizer(lua_State *L)
+{
+    if (lua_gc(L, LUA_GCCOUNT) < 0)
+        luaL_error(L, "no connection can be made in a finalizer");
+}
+
 /* Pushes a new connection. The userdata comes first, empty, so that it is safe at every instant. */
 static struct connection *push_connection_to(lua_State *L, const struct vlock_url *url, bool is_shared, bool is_resp3)
 {
     struct library *library = library_of(L);
+    refuse_in_finalizer(L);
     struct connection *connection = lua_newuserdatauv(L, sizeof *connection, 0);
     memset(connection, 0, sizeof *connection);
     luaL_setmetatable(L, CONNECTION_TYPE);
@@ -94,7 +108,7 @@ static struct connection *push_connection_to(lua_State *L, const struct vlock_ur
         .connect_timeout_ns = library->host->connect_timeout_ns,
         .reconnects = true,
     };
-    connection->link = vlock_link_new(vlock_scheduler_links(vlock_scheduler_of(L)), url, &options, &error);
+    connection->link = vlock_link_new(vlock_scheduler_links(library->scheduler), url, &options, &error);
     if (!connection->link)
         luaL_error(L, "%s", error.message);
     return connection;
@@ -104,6 +118,7 @@ static struct connection *push_connection_to(lua_State *L, const struct vlock_ur
 static void push_connection(lua_State *L, const char *text, const char *password, bool is_shared)
 {
     struct vlock_error error;
+    refuse_in_finalizer(L);
     struct vlock_url *url = lua_newuserdatauv(L, sizeof *url, 0); /* it is cleared when it is forgotten, errors or not */
     memset(url, 0, sizeof *url);
     luaL_setmetatable(L, URL_TYPE);
@@ -150,7 +165,7 @@ static int l_connect(lua_State *L)
         push_connection(L, luaL_checkstring(L, 1), NULL, false);
         return 1;
     }
-    vlock_task_push_local(L);
+    vlock_task_push_local(library_of(L)->scheduler, L);
     if (lua_isnil(L, -1))
         push_server_connection(L, false);
     else
@@ -159,9 +174,9 @@ static int l_connect(lua_State *L)
 }
 
 /* Pushes the connection that the running task's commands use: its own, or the one that is shared. */
-static void push_present_connection(lua_State *L)
+static void push_present_connection(lua_State *L, struct library *library)
 {
-    vlock_task_push_local(L);
+    vlock_task_push_local(library->scheduler, L);
     if (!lua_isnil(L, -1))
         return;
     lua_pop(L, 1);
@@ -179,7 +194,7 @@ static int l_resp3(lua_State *L)
 {
     if (!vlock_link_has_resp3())
         return luaL_error(L, "redis.setresp(3) needs hiredis 1.0 or later; this is %s", vlock_link_library());
-    push_present_connection(L);
+    push_present_connection(L, library_of(L));
     push_connection_to(L, vlock_link_url(check_connection(L, -1)->link), true, true);
     return 1;
 }
@@ -187,7 +202,7 @@ static int l_resp3(lua_State *L)
 /* local_connection(): what use() set for this task, or nil. */
 static int l_local_connection(lua_State *L)
 {
-    vlock_task_push_local(L);
+    vlock_task_push_local(library_of(L)->scheduler, L);
     return 1;
 }
 
@@ -341,11 +356,10 @@ static void on_outcome(void *user, enum vlock_link_outcome outcome, const struct
 static int arrived(lua_State *L, int status, lua_KContext context);
 
 /* Stack: 1 the connection, 2 … the command. Sends it and parks. */
-static int send_and_park(lua_State *L, lua_KContext context)
+static int send_and_park(lua_State *L, struct library *library, lua_KContext context)
 {
     struct connection *connection = check_connection(L, 1);
-    struct library *library = library_of(L);
-    struct vlock_task *task = vlock_scheduler_current(vlock_scheduler_of(L));
+    struct vlock_task *task = vlock_scheduler_current(library->scheduler);
     vlock_buffer_reset(&library->command);
     vlock_reply_encode_command(L, 2, lua_gettop(L), &library->command, "redis.call()");
     struct vlock_request *request = vlock_link_send(connection->link, library->command.data, library->command.length,
@@ -403,7 +417,7 @@ static int arrived(lua_State *L, int status, lua_KContext context)
         if (has_lost_state(connection))
             return give_lost_state(L, connection, raises);
         lua_pop(L, 2);
-        return send_and_park(L, context);
+        return send_and_park(L, library_of(L), context);
     case VLOCK_LINK_FAILED:
         push_unreachable(L, message);
         return give_error(L, raises);
@@ -414,16 +428,20 @@ static int arrived(lua_State *L, int status, lua_KContext context)
     }
 }
 
+static int l_connection_call(lua_State *L);
+static int l_connection_pcall(lua_State *L);
+
 /* Stack: 1 the connection, 2 … the command. */
-static int perform(lua_State *L, bool raises)
+static int perform(lua_State *L, struct library *library, bool raises)
 {
     struct connection *connection = check_connection(L, 1);
     const char *instead = NULL;
-    int64_t deadline_ns = vlock_clock_now() + library_of(L)->host->command_timeout_ns;
+    int64_t deadline_ns = vlock_clock_now() + library->host->command_timeout_ns;
     int last = lua_gettop(L);
     if (last < 2)
         return luaL_error(L, "Please specify at least one argument for this redis.call() call");
-    vlock_scheduler_check_can_wait(L, raises ? "redis.call" : "redis.pcall");
+    if (vlock_block_is_needed(library->scheduler, L, raises ? "redis.call" : "redis.pcall"))
+        return vlock_block_call(library->scheduler, L, raises ? l_connection_call : l_connection_pcall);
 
     enum rule rule = rule_of(L, 2, last, &instead);
     if (rule == CHANGES) {
@@ -446,31 +464,33 @@ static int perform(lua_State *L, bool raises)
     } else if (rule == LEAVES) {
         connection->is_stateful = false;
     }
-    return send_and_park(L, context_of(deadline_ns, raises));
+    return send_and_park(L, library, context_of(deadline_ns, raises));
 }
 
 static int l_connection_call(lua_State *L)
 {
-    return perform(L, true);
+    return perform(L, library_of(L), true);
 }
 
 static int l_connection_pcall(lua_State *L)
 {
-    return perform(L, false);
+    return perform(L, library_of(L), false);
 }
 
 static int l_call(lua_State *L)
 {
-    push_present_connection(L);
+    struct library *library = library_of(L);
+    push_present_connection(L, library);
     lua_insert(L, 1);
-    return perform(L, true);
+    return perform(L, library, true);
 }
 
 static int l_pcall(lua_State *L)
 {
-    push_present_connection(L);
+    struct library *library = library_of(L);
+    push_present_connection(L, library);
     lua_insert(L, 1);
-    return perform(L, false);
+    return perform(L, library, false);
 }
 
 /* ---- the rest ---- */
@@ -541,7 +561,7 @@ static int l_log(lua_State *L)
 /* commands_sent(): by all connections of this engine, since it was opened. */
 static int l_commands_sent(lua_State *L)
 {
-    lua_pushinteger(L, vlock_scheduler_links(vlock_scheduler_of(L))->commands);
+    lua_pushinteger(L, vlock_scheduler_links(library_of(L)->scheduler)->commands);
     return 1;
 }
 
@@ -564,6 +584,7 @@ static int l_library_gc(lua_State *L)
 {
     struct library *library = lua_touserdata(L, 1);
     vlock_buffer_free(&library->command);
+    library->host = NULL;
     return 0;
 }
 
@@ -588,11 +609,12 @@ static void create_library(lua_State *L, const struct vlock_redis_host *host)
     struct library *library = lua_newuserdatauv(L, sizeof *library, 0);
     memset(library, 0, sizeof *library);
     library->host = host;
+    library->scheduler = vlock_scheduler_of(L);
     lua_createtable(L, 0, 1);
     lua_pushcfunction(L, l_library_gc);
     lua_setfield(L, -2, "__gc");
     lua_setmetatable(L, -2);
-    lua_setfield(L, LUA_REGISTRYINDEX, "vlock.redis");
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &library_key);
 }
 
 int vlock_lib_redis_open(lua_State *L, const struct vlock_redis_host *host)

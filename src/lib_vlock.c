@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "block.h"
 #include "clock.h"
 #include "embedded.h"
 #include "nearest.h"
@@ -48,8 +49,10 @@ static int l_sleep(lua_State *L)
     lua_Number seconds = luaL_checknumber(L, 1);
     if (!(seconds >= 0 && seconds <= SLEEP_LIMIT_SECONDS))
         return luaL_error(L, "vlock.sleep: %f is no number of seconds from 0 to 1e9", seconds);
-    vlock_scheduler_check_can_wait(L, "vlock.sleep");
-    struct vlock_task *task = vlock_scheduler_current(vlock_scheduler_of(L));
+    struct vlock_scheduler *scheduler = vlock_scheduler_of(L);
+    if (vlock_block_is_needed(scheduler, L, "vlock.sleep"))
+        return vlock_block_call(scheduler, L, l_sleep);
+    struct vlock_task *task = vlock_scheduler_current(scheduler);
     vlock_task_wake_at(task, vlock_clock_now() + (int64_t)(seconds * VLOCK_NS_PER_SECOND));
     return vlock_scheduler_park(L, 0, slept);
 }
@@ -60,6 +63,8 @@ static int l_sleep(lua_State *L)
 static int l_spawn(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TFUNCTION);
+    if (!vlock_scheduler_current(vlock_scheduler_of(L)))
+        return luaL_error(L, "vlock.spawn outside of a task: nothing would run it; vlock.run(function) runs one, and all that it spawns");
     vlock_scheduler_spawn(L, lua_gettop(L) - 1);
     return 1;
 }
@@ -98,7 +103,7 @@ static int l_tag(lua_State *L)
 
 static int l_check_can_wait(lua_State *L)
 {
-    vlock_scheduler_check_can_wait(L, luaL_checkstring(L, 1));
+    vlock_scheduler_check_can_wait(vlock_scheduler_of(L), L, luaL_checkstring(L, 1));
     return 0;
 }
 
@@ -300,6 +305,7 @@ int vlock_lib_vlock_open(lua_State *L, uint64_t seed)
         {"time", l_time},
         {"sleep", l_sleep},
         {"spawn", l_spawn},
+        {"run", vlock_block_run},
         {"task", l_task},
         {"on_interrupt", l_on_interrupt},
         {"watch", l_watch},

@@ -13,6 +13,7 @@
 #include <hiredis/hiredis.h>
 #include <hiredis/sds.h>
 
+#include "broken_pipe.h"
 #include "clock.h"
 #include "outside.h"
 
@@ -59,6 +60,7 @@ struct vlock_link {
     unsigned generation;
     struct vlock_link_traffic traffic;
     bool is_dirty, is_flushing, is_freed, announce;
+    bool holds_sigpipe; /* while it writes: the program does not ignore it */
     bool is_proven; /* a reply came since it connected: what accepts and hangs up at once is not connected to without a rest */
     char trouble[256]; /* why the last connection ended or was not made */
 };
@@ -195,14 +197,24 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     redisAsyncHandleRead(((struct vlock_link *)arg)->context);
 }
 
-static void on_writable(evutil_socket_t fd, short what, void *arg)
+static void write_out(struct vlock_link *link)
 {
-    (void)fd, (void)what;
-    struct vlock_link *link = arg;
+    struct vlock_broken_pipe held;
+    bool holds_sigpipe = link->holds_sigpipe; /* hiredis may end the connection, and a new one begin, before it returns */
+    if (holds_sigpipe)
+        vlock_broken_pipe_hold(&held);
     link->is_flushing = true;
     link->traffic.writes++;
     redisAsyncHandleWrite(link->context);
     link->is_flushing = false;
+    if (holds_sigpipe)
+        vlock_broken_pipe_release(&held);
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    write_out(arg);
 }
 
 static void hook_add_read(void *arg)
@@ -422,6 +434,7 @@ static void begin_connecting(struct vlock_link *link)
     link->state = LINK_CONNECTING;
     link->queued_bytes = 0;
     link->greetings_left = 0;
+    link->holds_sigpipe = !vlock_broken_pipe_is_ignored();
     link->context = context;
     if (!context || context->err || !attach_events(link)) {
         char why[256];
@@ -599,12 +612,8 @@ static void flush(struct vlock_link *link)
         finish_waiting(link, VLOCK_LINK_NOT_SENT, NULL);
     }
     if (link->context && (link->state == LINK_UP || link->state == LINK_GREETING) &&
-        sdslen(link->context->c.obuf) > 0 && !event_pending(link->writable, EV_WRITE, NULL)) {
-        link->is_flushing = true;
-        link->traffic.writes++;
-        redisAsyncHandleWrite(link->context);
-        link->is_flushing = false;
-    }
+        sdslen(link->context->c.obuf) > 0 && !event_pending(link->writable, EV_WRITE, NULL))
+        write_out(link);
 }
 
 void vlock_link_pool_flush(struct vlock_link_pool *pool)

@@ -2,6 +2,7 @@
 #include "scheduler.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
 #include <signal.h>
@@ -29,7 +30,8 @@ struct vlock_scheduler {
     struct vlock_task *current;
     lua_State *volatile running; /* the innermost coroutine that runs, for the interrupt */
     lua_State *unyieldable;      /* a coroutine that resumed another one from where it cannot yield itself */
-    struct task_list ready, live, failed;
+    struct vlock_run *run;      /* the present one: the innermost */
+    struct vlock_run outermost;
     struct vlock_timers timers; /* of parked tasks */
     struct event *timer;
     int64_t timer_ns; /* what the timer is set to; 0: not set */
@@ -41,29 +43,36 @@ struct vlock_scheduler {
     volatile uint64_t turns, turns_seen; /* of the loop; as of the last look */
     volatile sig_atomic_t is_watched;
     int interrupt_handler; /* a reference in the registry */
-    int live_count;
-    int awaited; /* parked tasks that wait for a reply */
-    bool is_running;
-    bool has_new_failure;   /* of a task that nobody was joining */
-    struct vlock_task *main; /* whose end gives the run its result */
-    int main_reference;      /* keeps it while it runs and after its end */
+    bool is_guest;  /* in a Lua state that is not the engine's */
+    int live_count; /* tasks of all runs */
+    int awaited;    /* parked tasks that wait for a reply */
     struct vlock_outside outside;
-    char *orphan_trace;     /* of a failed task whose handle nobody holds any more */
-    bool orphan_unreachable;
 };
 
 static const char park_tag = 0;
+static const char registry_key = 0;
 
 struct vlock_scheduler *vlock_scheduler_of(lua_State *L)
 {
-    struct vlock_scheduler *scheduler;
-    memcpy(&scheduler, lua_getextraspace(L), sizeof scheduler);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &registry_key);
+    struct vlock_scheduler *scheduler = lua_touserdata(L, -1);
+    lua_pop(L, 1);
     return scheduler;
 }
 
 lua_State *vlock_scheduler_main_state(struct vlock_scheduler *scheduler)
 {
     return scheduler->L;
+}
+
+void vlock_scheduler_be_guest(struct vlock_scheduler *scheduler)
+{
+    scheduler->is_guest = true;
+}
+
+bool vlock_scheduler_is_guest(const struct vlock_scheduler *scheduler)
+{
+    return scheduler->is_guest;
 }
 
 struct vlock_link_pool *vlock_scheduler_links(struct vlock_scheduler *scheduler)
@@ -115,30 +124,6 @@ static void set_timer(struct vlock_scheduler *s)
 
 /* ---- tasks ---- */
 
-/* What the running task and those it spawns carry along. */
-void vlock_task_set_local(lua_State *L)
-{
-    struct vlock_scheduler *s = vlock_scheduler_of(L);
-    if (!s->current)
-        luaL_error(L, "outside of a task");
-    lua_rawgeti(L, LUA_REGISTRYINDEX, s->current->anchor);
-    lua_insert(L, -2);
-    lua_setiuservalue(L, -2, VLOCK_TASK_LOCAL);
-    lua_pop(L, 1);
-}
-
-void vlock_task_push_local(lua_State *L)
-{
-    struct vlock_scheduler *s = vlock_scheduler_of(L);
-    if (!s->current) {
-        lua_pushnil(L);
-        return;
-    }
-    lua_rawgeti(L, LUA_REGISTRYINDEX, s->current->anchor);
-    lua_getiuservalue(L, -1, VLOCK_TASK_LOCAL);
-    lua_remove(L, -2);
-}
-
 int vlock_task_mark(const struct vlock_task *task)
 {
     return task->mark;
@@ -159,7 +144,7 @@ void vlock_task_wake(struct vlock_task *task, int pushed)
     task->request = NULL;
     task->pushed = pushed;
     task->state = TASK_READY;
-    TAILQ_INSERT_TAIL(&task->scheduler->ready, task, entry);
+    TAILQ_INSERT_TAIL(&task->run->ready, task, entry);
 }
 
 void vlock_task_wake_at(struct vlock_task *task, int64_t when_ns)
@@ -171,10 +156,9 @@ void vlock_scheduler_spawn(lua_State *L, int arguments)
 {
     struct vlock_scheduler *s = vlock_scheduler_of(L);
     struct vlock_task *task = vlock_task_new(L, s);
-    if (s->current) {
-        vlock_task_push_local(L);
-        lua_setiuservalue(L, -2, VLOCK_TASK_LOCAL);
-    }
+    task->run = s->run;
+    vlock_task_push_local(s, L);
+    lua_setiuservalue(L, -2, VLOCK_TASK_LOCAL);
     if (!lua_checkstack(task->stack, arguments + 4) || !vlock_timers_reserve(&s->timers, s->live_count + 1))
         luaL_error(L, "out of memory");
     lua_pushvalue(L, -1);
@@ -183,16 +167,16 @@ void vlock_scheduler_spawn(lua_State *L, int arguments)
     lua_xmove(L, task->stack, arguments + 1);
     task->state = TASK_READY;
     task->pushed = arguments;
-    TAILQ_INSERT_TAIL(&s->live, task, live_entry);
+    TAILQ_INSERT_TAIL(&task->run->live, task, live_entry);
     s->live_count++;
-    TAILQ_INSERT_TAIL(&s->ready, task, entry);
+    TAILQ_INSERT_TAIL(&task->run->ready, task, entry);
 }
 
 /* Takes an ended task out of the lists of the living. Its handle, with its results, stays for those who hold it. */
 static void leave(struct vlock_task *task)
 {
     struct vlock_scheduler *s = task->scheduler;
-    TAILQ_REMOVE(&s->live, task, live_entry);
+    TAILQ_REMOVE(&task->run->live, task, live_entry);
     s->live_count--;
     struct vlock_task *joiner;
     while ((joiner = TAILQ_FIRST(&task->joiners))) {
@@ -206,14 +190,14 @@ static void leave(struct vlock_task *task)
 
 static void fail(struct vlock_task *task)
 {
-    struct vlock_scheduler *s = task->scheduler;
+    struct vlock_run *run = task->run;
     vlock_task_describe_failure(task);
     vlock_task_close(task);
     task->state = TASK_FAILED;
-    if (TAILQ_EMPTY(&task->joiners) && task != s->main) {
-        TAILQ_INSERT_TAIL(&s->failed, task, entry);
-        task->unclaimed_in = &s->failed;
-        s->has_new_failure = true;
+    if (TAILQ_EMPTY(&task->joiners) && task != run->main) {
+        TAILQ_INSERT_TAIL(&run->failed, task, entry);
+        task->unclaimed_in = &run->failed;
+        run->has_new_failure = true;
     }
     leave(task);
 }
@@ -224,7 +208,7 @@ static void resume(struct vlock_scheduler *s, struct vlock_task *task)
     task->state = TASK_RUNNING;
     s->current = task;
     s->running = task->stack;
-    int status = lua_resume(task->stack, s->L, task->pushed, &results);
+    int status = lua_resume(task->stack, s->run->turner, task->pushed, &results);
     s->running = NULL;
     s->current = NULL;
 
@@ -257,7 +241,7 @@ static void end_task(struct vlock_task *task)
         TAILQ_REMOVE(&task->joined->joiners, task, joiner_entry);
     task->joined = NULL;
     if (task->state == TASK_READY)
-        TAILQ_REMOVE(&s->ready, task, entry);
+        TAILQ_REMOVE(&task->run->ready, task, entry);
     task->state = TASK_DONE;
     vlock_task_close(task);
     lua_settop(task->stack, 0);
@@ -271,12 +255,12 @@ static void end_task(struct vlock_task *task)
 static int l_task_gc(lua_State *L)
 {
     struct vlock_task *task = lua_touserdata(L, 1);
-    struct vlock_scheduler *s = task->scheduler;
-    if (task->unclaimed_in) {
+    if (task->unclaimed_in) { /* while its run lasts */
+        struct vlock_run *run = task->run;
         vlock_task_claim(task);
-        if (!s->orphan_trace) {
-            s->orphan_trace = task->trace;
-            s->orphan_unreachable = task->unreachable;
+        if (!run->orphan_trace) {
+            run->orphan_trace = task->trace;
+            run->orphan_unreachable = task->unreachable;
             task->trace = NULL;
         }
     }
@@ -287,9 +271,13 @@ static int l_task_gc(lua_State *L)
 
 /* ---- waiting ---- */
 
-void vlock_scheduler_check_can_wait(lua_State *L, const char *what)
+bool vlock_scheduler_can_park(const struct vlock_scheduler *s, lua_State *L)
 {
-    struct vlock_scheduler *s = vlock_scheduler_of(L);
+    return s->current && s->running == L && !s->unyieldable && lua_isyieldable(L);
+}
+
+void vlock_scheduler_check_can_wait(struct vlock_scheduler *s, lua_State *L, const char *what)
+{
     if (!s->current || !lua_isyieldable(L))
         vlock_obstacle_raise(L, L, what);
     if (s->unyieldable)
@@ -439,15 +427,15 @@ static void run_ready(struct vlock_scheduler *s)
 {
     struct task_list turn = TAILQ_HEAD_INITIALIZER(turn);
     struct vlock_task *task;
-    TAILQ_CONCAT(&turn, &s->ready, entry);
+    TAILQ_CONCAT(&turn, &s->run->ready, entry);
     while ((task = TAILQ_FIRST(&turn))) {
         TAILQ_REMOVE(&turn, task, entry);
         resume(s, task);
-        if (s->is_interrupted || (s->main && s->main->state == TASK_FAILED))
+        if (s->is_interrupted || (s->run->main && s->run->main->state == TASK_FAILED))
             break;
     }
-    TAILQ_CONCAT(&turn, &s->ready, entry); /* behind what is left of this turn */
-    TAILQ_CONCAT(&s->ready, &turn, entry);
+    TAILQ_CONCAT(&turn, &s->run->ready, entry); /* behind what is left of this turn */
+    TAILQ_CONCAT(&s->run->ready, &turn, entry);
 }
 
 static int end_with(struct vlock_error *error, const char *trace, bool unreachable)
@@ -459,16 +447,17 @@ static int end_with(struct vlock_error *error, const char *trace, bool unreachab
 /* Whether the run is over because of a failure; `error` is set then. */
 static bool has_failed(struct vlock_scheduler *s, struct vlock_error *error)
 {
-    if (s->main->state == TASK_FAILED) {
-        end_with(error, s->main->trace, s->main->unreachable);
+    struct vlock_run *run = s->run;
+    if (run->main->state == TASK_FAILED) {
+        end_with(error, run->main->trace, run->main->unreachable);
         return true;
     }
-    if (s->has_new_failure) {
-        s->has_new_failure = false;
+    if (run->has_new_failure) {
+        run->has_new_failure = false;
         lua_gc(s->L, LUA_GCCOLLECT); /* finds out whether anybody still holds the handle and could join */
     }
-    if (s->orphan_trace) {
-        end_with(error, s->orphan_trace, s->orphan_unreachable);
+    if (run->orphan_trace) {
+        end_with(error, run->orphan_trace, run->orphan_unreachable);
         return true;
     }
     return false;
@@ -476,7 +465,7 @@ static bool has_failed(struct vlock_scheduler *s, struct vlock_error *error)
 
 static bool is_deadlocked(const struct vlock_scheduler *s)
 {
-    return TAILQ_EMPTY(&s->ready) && s->timers.count == 0 && s->awaited == 0 && s->live_count > 0;
+    return TAILQ_EMPTY(&s->run->ready) && s->timers.count == 0 && s->awaited == 0 && !TAILQ_EMPTY(&s->run->live);
 }
 
 /* Resumes what is ready and writes what it sent. 1: there is more to come; 0: all tasks have ended; -1: the run has failed. */
@@ -491,24 +480,25 @@ static int run_tasks(struct vlock_scheduler *s, struct vlock_error *error)
     if (has_failed(s, error))
         return -1;
     vlock_link_pool_flush(&s->links);
-    if (s->live_count > 0)
+    if (!TAILQ_EMPTY(&s->run->live))
         return is_deadlocked(s) ? vlock_error_set(error, VLOCK_ERR_SCRIPT, "every task waits for another: none can go on") : 1;
-    struct vlock_task *task = TAILQ_FIRST(&s->failed);
+    struct vlock_task *task = TAILQ_FIRST(&s->run->failed);
     return task ? end_with(error, task->trace, task->unreachable) : 0;
 }
 
 static void end_run(struct vlock_scheduler *s)
 {
+    struct vlock_run *run = s->run;
     struct vlock_task *task;
-    s->is_running = false;
+    run->main = NULL;
     s->is_watched = 0;
-    while ((task = TAILQ_FIRST(&s->live)))
+    while ((task = TAILQ_FIRST(&run->live)))
         end_task(task);
-    while ((task = TAILQ_FIRST(&s->failed)))
+    while ((task = TAILQ_FIRST(&run->failed)))
         vlock_task_claim(task);
-    s->has_new_failure = false;
-    free(s->orphan_trace);
-    s->orphan_trace = NULL;
+    run->has_new_failure = false;
+    free(run->orphan_trace);
+    run->orphan_trace = NULL;
     free(s->interrupted_at);
     s->interrupted_at = NULL;
     vlock_link_pool_flush(&s->links);
@@ -516,27 +506,30 @@ static void end_run(struct vlock_scheduler *s)
 
 bool vlock_scheduler_is_running(const struct vlock_scheduler *s)
 {
-    return s->is_running;
+    return s->run->main;
 }
 
 int vlock_scheduler_start(struct vlock_scheduler *s, lua_State *L, struct vlock_error *error)
 {
-    if (s->is_running) {
+    struct vlock_run *run = s->run;
+    if (run->main) {
         lua_pop(L, 1);
         return vlock_error_set(error, VLOCK_ERR_USAGE, "the engine is running already: runs do not nest");
     }
-    s->main = vlock_task_check(L, -1);
-    s->main_reference = luaL_ref(L, LUA_REGISTRYINDEX);
-    s->is_running = true;
+    struct vlock_task *task = vlock_task_check(L, -1);
+    run->main_reference = luaL_ref(L, LUA_REGISTRYINDEX);
+    run->main = task;
+    run->turner = L;
     s->is_interrupted = 0;
     return 0;
 }
 
 int vlock_scheduler_turn(struct vlock_scheduler *s, bool waits, struct vlock_error *error)
 {
+    struct vlock_run *run = s->run;
     int result = run_tasks(s, error);
     if (result == 1) {
-        bool is_idle = TAILQ_EMPTY(&s->ready) && !s->is_interrupted;
+        bool is_idle = TAILQ_EMPTY(&run->ready) && !s->is_interrupted;
         set_timer(s);
         event_base_loop(s->base, waits && is_idle ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK);
         wake_sleepers(s);
@@ -544,12 +537,44 @@ int vlock_scheduler_turn(struct vlock_scheduler *s, bool waits, struct vlock_err
         return 1;
     }
     end_run(s);
-    lua_rawgeti(s->L, LUA_REGISTRYINDEX, s->main_reference);
-    luaL_unref(s->L, LUA_REGISTRYINDEX, s->main_reference);
+    lua_rawgeti(run->turner, LUA_REGISTRYINDEX, run->main_reference);
+    luaL_unref(run->turner, LUA_REGISTRYINDEX, run->main_reference);
     if (result < 0)
-        lua_pop(s->L, 1);
+        lua_pop(run->turner, 1);
     return result;
 }
+
+/* ---- runs inside the present one ---- */
+
+static void init_run(struct vlock_run *run)
+{
+    memset(run, 0, sizeof *run);
+    TAILQ_INIT(&run->ready);
+    TAILQ_INIT(&run->live);
+    TAILQ_INIT(&run->failed);
+}
+
+void vlock_scheduler_enter(struct vlock_scheduler *s, struct vlock_run *run)
+{
+    init_run(run);
+    run->outer = s->run;
+    run->interrupted = s->current;
+    run->outer_running = s->running;
+    run->outer_unyieldable = s->unyieldable;
+    s->run = run;
+    s->current = NULL;
+    s->running = s->unyieldable = NULL;
+}
+
+void vlock_scheduler_leave(struct vlock_scheduler *s)
+{
+    struct vlock_run *run = s->run;
+    s->run = run->outer;
+    s->current = run->interrupted;
+    s->running = run->outer_running;
+    s->unyieldable = run->outer_unyieldable;
+}
+
 
 /* ---- a loop outside ---- */
 
@@ -564,7 +589,7 @@ static void tell_outside(struct vlock_scheduler *s)
     int64_t delay_ns = first ? first->when_ns - vlock_clock_now() : INT64_MAX;
     if (s->awaited && delay_ns > OUTSIDE_TICK_NS)
         delay_ns = OUTSIDE_TICK_NS;
-    if (!TAILQ_EMPTY(&s->ready) || s->is_interrupted)
+    if (!TAILQ_EMPTY(&s->run->ready) || s->is_interrupted)
         delay_ns = 0;
     vlock_outside_wake_in(&s->outside, delay_ns);
 }
@@ -602,43 +627,10 @@ static struct event_base *new_base(void)
     return base;
 }
 
-struct vlock_scheduler *vlock_scheduler_new(lua_State *L, struct vlock_error *error)
+/* Of the state's last userdata to be finalized: links and tasks have let go. What is left of the Lua code finds no task to wait in. */
+static int l_scheduler_gc(lua_State *L)
 {
-    struct vlock_scheduler *s = calloc(1, sizeof *s);
-    if (!s)
-        goto failed;
-    s->L = L;
-    s->interrupt_handler = LUA_NOREF;
-    s->outside = (struct vlock_outside)VLOCK_OUTSIDE_CLOSED;
-    s->links.outside = &s->outside;
-    s->wake_pipe[0] = s->wake_pipe[1] = -1;
-    TAILQ_INIT(&s->ready);
-    TAILQ_INIT(&s->live);
-    TAILQ_INIT(&s->failed);
-    if (pipe2(s->wake_pipe, O_NONBLOCK | O_CLOEXEC) != 0)
-        goto failed;
-    s->base = new_base();
-    if (!s->base)
-        goto failed;
-    s->links.base = s->base;
-    s->timer = evtimer_new(s->base, on_timer, s);
-    s->wake_event = event_new(s->base, s->wake_pipe[0], EV_READ | EV_PERSIST, on_wake_pipe, s);
-    if (!s->timer || !s->wake_event || event_add(s->wake_event, NULL) != 0)
-        goto failed;
-    memcpy(lua_getextraspace(L), &s, sizeof s);
-    register_task_type(L);
-    return s;
-
-failed:
-    vlock_error_set(error, VLOCK_ERR_SYSTEM, "cannot set up the event loop");
-    vlock_scheduler_free(s);
-    return NULL;
-}
-
-void vlock_scheduler_free(struct vlock_scheduler *s)
-{
-    if (!s)
-        return;
+    struct vlock_scheduler *s = lua_touserdata(L, 1);
     if (s->base)
         vlock_link_pool_flush(&s->links);
     if (s->timer)
@@ -647,14 +639,49 @@ void vlock_scheduler_free(struct vlock_scheduler *s)
         event_free(s->wake_event);
     if (s->base)
         event_base_free(s->base);
+    s->base = NULL;
     vlock_outside_close(&s->outside);
-    if (s->wake_pipe[0] >= 0)
-        close(s->wake_pipe[0]);
-    if (s->wake_pipe[1] >= 0)
-        close(s->wake_pipe[1]);
+    for (int i = 0; i < 2; i++)
+        if (s->wake_pipe[i] >= 0)
+            close(s->wake_pipe[i]);
     vlock_timers_free(&s->timers);
-    free(s->orphan_trace);
-    free(s);
+    free(s->outermost.orphan_trace);
+    return 0;
+}
+
+static struct vlock_scheduler *push_scheduler(lua_State *L)
+{
+    struct vlock_scheduler *s = lua_newuserdatauv(L, sizeof *s, 0);
+    memset(s, 0, sizeof *s);
+    s->L = L;
+    s->interrupt_handler = LUA_NOREF;
+    s->outside = (struct vlock_outside)VLOCK_OUTSIDE_CLOSED;
+    s->links.outside = &s->outside;
+    s->wake_pipe[0] = s->wake_pipe[1] = -1;
+    s->run = &s->outermost;
+    init_run(s->run);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, l_scheduler_gc);
+    lua_setfield(L, -2, "__gc");
+    lua_setmetatable(L, -2);
+    return s;
+}
+
+struct vlock_scheduler *vlock_scheduler_new(lua_State *L)
+{
+    struct vlock_scheduler *s = push_scheduler(L);
+    if (pipe2(s->wake_pipe, O_NONBLOCK | O_CLOEXEC) == 0)
+        s->base = new_base();
+    if (s->base) {
+        s->links.base = s->base;
+        s->timer = evtimer_new(s->base, on_timer, s);
+        s->wake_event = event_new(s->base, s->wake_pipe[0], EV_READ | EV_PERSIST, on_wake_pipe, s);
+    }
+    if (!s->timer || !s->wake_event || event_add(s->wake_event, NULL) != 0)
+        luaL_error(L, "cannot set up the event loop: %s", strerror(errno));
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
+    register_task_type(L);
+    return s;
 }
 
 const char *vlock_scheduler_library(void)

@@ -20,18 +20,23 @@
 #include "link.h"
 #include "vlock_error.h"
 
+struct vlock_run;
 struct vlock_scheduler;
 struct vlock_task;
 
-/* `L` is the engine's main state; the scheduler does not close it. NULL and `error` on failure. */
-struct vlock_scheduler *vlock_scheduler_new(lua_State *L, struct vlock_error *error);
-void vlock_scheduler_free(struct vlock_scheduler *scheduler);
+/* Makes the scheduler of a Lua state, which owns it and ends it when it is closed. To be made before all links and tasks: a state
+ * finalizes last what was made first. `L` is the thread on which callbacks make their protected calls. May raise. */
+struct vlock_scheduler *vlock_scheduler_new(lua_State *L);
 
 /* The scheduler of this Lua state (any coroutine of it). */
 struct vlock_scheduler *vlock_scheduler_of(lua_State *L);
 
 lua_State *vlock_scheduler_main_state(struct vlock_scheduler *scheduler);
 struct vlock_link_pool *vlock_scheduler_links(struct vlock_scheduler *scheduler);
+
+/* It runs in somebody else's Lua state: what cannot park there blocks (see block.h). */
+void vlock_scheduler_be_guest(struct vlock_scheduler *scheduler);
+bool vlock_scheduler_is_guest(const struct vlock_scheduler *scheduler);
 
 /* Makes a task of the function and its `arguments` arguments on top of L's stack, pops them and pushes the task's handle (a
  * userdata). It runs first in the next turn. May raise. It inherits the present task's local value (see vlock_task_local). */
@@ -41,7 +46,7 @@ void vlock_scheduler_spawn(lua_State *L, int arguments);
 int vlock_scheduler_start(struct vlock_scheduler *scheduler, lua_State *L, struct vlock_error *error);
 
 /* Turns the loop once, waiting for something to happen where `waits`. 1: the run goes on. 0: every task has ended, and the handle of the
- * first is back on top of the main state's stack, its results to be had by vlock_task_results(). -1: `error` says what ended the run; the
+ * first is back on top of the stack it was started from, its results to be had by vlock_task_results(). -1: `error` says what ended the run; the
  * tasks that were left have been ended. */
 int vlock_scheduler_turn(struct vlock_scheduler *scheduler, bool waits, struct vlock_error *error);
 
@@ -53,13 +58,21 @@ bool vlock_scheduler_is_running(const struct vlock_scheduler *scheduler);
 /* Pushes the results of an ended task, handle at `index`, and returns their number. */
 int vlock_task_results(lua_State *L, int index);
 
+/* Sets the present run aside: until vlock_scheduler_leave(), tasks are spawned into `run` (zeroed here), which is to be started, and turned
+ * to its end, before. No other task is resumed meanwhile. */
+void vlock_scheduler_enter(struct vlock_scheduler *scheduler, struct vlock_run *run);
+void vlock_scheduler_leave(struct vlock_scheduler *scheduler);
+
 /* ---- for functions that wait ---- */
 
 /* The task that runs now; NULL outside of tasks. */
 struct vlock_task *vlock_scheduler_current(struct vlock_scheduler *scheduler);
 
 /* Raises an error that names the C function in the way when the running code cannot wait here. `what` wants to wait. */
-void vlock_scheduler_check_can_wait(lua_State *L, const char *what);
+void vlock_scheduler_check_can_wait(struct vlock_scheduler *scheduler, lua_State *L, const char *what);
+
+/* Whether the running code may park: it belongs to a task, and nothing is in the way. */
+bool vlock_scheduler_can_park(const struct vlock_scheduler *scheduler, lua_State *L);
 
 /* Parks the running task. Use as `return vlock_scheduler_park(L, context, k)`; k finds what the waker pushed on top of its stack. */
 int vlock_scheduler_park(lua_State *L, lua_KContext context, lua_KFunction k);
@@ -77,10 +90,10 @@ int vlock_task_mark(const struct vlock_task *task);
 /* Wakes the running task, which parks next, at this time on vlock_clock_now()'s scale, with nothing pushed. */
 void vlock_task_wake_at(struct vlock_task *task, int64_t when_ns);
 
-/* Sets a Lua value (on top of L's stack; popped) that the running task and those it spawns carry along: the connection that its
- * commands use. Pushes it: nil when none was set. */
+/* Sets a Lua value (on top of L's stack; popped) that the running task, or the code outside of tasks, and what it spawns carry along: the
+ * connection that its commands use. Pushes it: nil when none was set. */
 void vlock_task_set_local(lua_State *L);
-void vlock_task_push_local(lua_State *L);
+void vlock_task_push_local(struct vlock_scheduler *scheduler, lua_State *L);
 
 /* `handle:join()`: waits until the task at stack index 1 has ended; returns its results or raises its error. */
 int vlock_task_join(lua_State *L);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "block.h"
 #include "scheduler.h"
 
 struct vlock_task *vlock_task_check(lua_State *L, int index)
@@ -35,6 +36,34 @@ lua_State *vlock_task_stack(struct vlock_task *task)
 lua_State *vlock_task_main_state(struct vlock_task *task)
 {
     return task->main_state;
+}
+
+/* What code outside of tasks carries along lies in the registry. */
+static const char outside_local_key = 0;
+
+void vlock_task_set_local(lua_State *L)
+{
+    struct vlock_task *current = vlock_scheduler_current(vlock_scheduler_of(L));
+    if (!current) {
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &outside_local_key);
+        return;
+    }
+    lua_rawgeti(L, LUA_REGISTRYINDEX, current->anchor);
+    lua_insert(L, -2);
+    lua_setiuservalue(L, -2, VLOCK_TASK_LOCAL);
+    lua_pop(L, 1);
+}
+
+void vlock_task_push_local(struct vlock_scheduler *scheduler, lua_State *L)
+{
+    struct vlock_task *current = vlock_scheduler_current(scheduler);
+    if (!current) {
+        lua_rawgetp(L, LUA_REGISTRYINDEX, &outside_local_key);
+        return;
+    }
+    lua_rawgeti(L, LUA_REGISTRYINDEX, current->anchor);
+    lua_getiuservalue(L, -1, VLOCK_TASK_LOCAL);
+    lua_remove(L, -2);
 }
 
 int vlock_task_results(lua_State *L, int index)
@@ -95,10 +124,8 @@ void vlock_task_claim(struct vlock_task *task)
     task->unclaimed_in = NULL;
 }
 
-/* The results of the task at stack index 1, or its error. */
-static int joined(lua_State *L, int status, lua_KContext context)
+int vlock_task_give(lua_State *L)
 {
-    (void)status, (void)context;
     struct vlock_task *task = vlock_task_check(L, 1);
     lua_settop(L, 1);
     if (task->state == TASK_FAILED) {
@@ -109,14 +136,21 @@ static int joined(lua_State *L, int status, lua_KContext context)
     return vlock_task_results(L, 1);
 }
 
+static int joined(lua_State *L, int status, lua_KContext context)
+{
+    (void)status, (void)context;
+    return vlock_task_give(L);
+}
+
 int vlock_task_join(lua_State *L)
 {
     struct vlock_task *task = vlock_task_check(L, 1);
     struct vlock_task *current = vlock_scheduler_current(task->scheduler);
     lua_settop(L, 1);
     if (task->state == TASK_DONE || task->state == TASK_FAILED)
-        return joined(L, LUA_OK, 0);
-    vlock_scheduler_check_can_wait(L, "join");
+        return vlock_task_give(L);
+    if (vlock_block_is_needed(task->scheduler, L, "join"))
+        return vlock_block_call(task->scheduler, L, vlock_task_join);
     if (task == current)
         return luaL_error(L, "a task cannot join itself");
     current->joined = task;

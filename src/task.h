@@ -1,6 +1,7 @@
 /*
  * A task: a coroutine of the scheduler and what the scheduler knows of it. A userdata of Lua, which scripts hold as its handle; while it
- * lives, the registry holds it too. For the scheduler's own use: other rooms know tasks by the functions of scheduler.h.
+ * lives, the registry holds it too. A run: a first task, and all that it and they spawned. For the scheduler's own use: other rooms know
+ * tasks by the functions of scheduler.h.
  */
 #ifndef VLOCK_TASK_H
 #define VLOCK_TASK_H
@@ -27,11 +28,25 @@ enum task_state {
     TASK_FAILED, /* its error is the value on its stack */
 };
 
+struct vlock_run {
+    struct task_list ready, live, failed;
+    struct vlock_task *main; /* the first, whose end gives the run its result; NULL before and after */
+    int main_reference;      /* keeps it while it runs and after its end */
+    lua_State *turner;       /* whose code turns the loop: tasks run on its C stack */
+    bool has_new_failure;    /* of a task that nobody was joining */
+    char *orphan_trace;      /* of a failed task whose handle nobody holds any more */
+    bool orphan_unreachable;
+    struct vlock_run *outer;        /* the one that stands still meanwhile, and where: */
+    struct vlock_task *interrupted; /* NULL: outside of tasks */
+    lua_State *outer_running, *outer_unyieldable;
+};
+
 /* Its user values. */
 enum { VLOCK_TASK_COROUTINE = 1, VLOCK_TASK_LOCAL = 2, VLOCK_TASK_VALUES = 2 };
 
 struct vlock_task {
     struct vlock_scheduler *scheduler;
+    struct vlock_run *run; /* gone when the task has ended */
     lua_State *main_state; /* the engine's */
     lua_State *stack;      /* the coroutine */
     enum task_state state;
@@ -61,6 +76,9 @@ void vlock_task_claim(struct vlock_task *task);
 
 /* Keeps the error on top of the failed coroutine in words, with its traceback. To be called before the coroutine is closed. */
 void vlock_task_describe_failure(struct vlock_task *task);
+
+/* Pushes the results of the ended task at stack index 1, and returns their number; or raises its error. */
+int vlock_task_give(lua_State *L);
 
 /* Closes what the coroutine left open; keeps its error value, if it has one, as the only value on its stack. */
 void vlock_task_close(struct vlock_task *task);

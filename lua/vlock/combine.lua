@@ -102,13 +102,17 @@ local function answer(batch, request)
   return request.value, version, state, is_left
 end
 
---- The same as update.run, together with the other tasks that call it for this cell meanwhile.
-function Combiner:update(client, plan, cell, fn)
+local function take_part(self, client, plan, cell, fn)
   local batch = open_batch(self, client, plan, cell)
   local request = { fn = fn }
   batch.requests[#batch.requests + 1] = request
   batch.task:join()
   return answer(batch, request)
+end
+
+--- The same as update.run, together with the other tasks that call it for this cell meanwhile.
+function Combiner:update(...)
+  return core.run(take_part, self, ...)
 end
 
 return { new = new }

@@ -9,6 +9,9 @@ local vlock = {
 
   --- spawn(function, …): runs it as a task beside this one; the handle has :join(). The run ends when all its tasks have ended.
   spawn = core.spawn,
+  --- run(function, …): calls it inside of a task and returns its results. In a program that is no task of ours (module.lua) it is where
+  -- tasks can be spawned: it waits for all of them. In a task it is a call.
+  run = core.run,
   --- sleep(seconds): other tasks run meanwhile.
   sleep = core.sleep,
   --- now(): seconds on a clock that never goes back; only differences mean something.

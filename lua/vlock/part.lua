@@ -5,6 +5,7 @@
 -- Of a slot: kind, name, fn, place (file:line of the function), declared (parameters), given, where (begins the messages about them),
 -- prefix (of their names in a group: "attempts.").
 
+local chunk = require "vlock.chunk"
 local core = require "vlock.core"
 local params = require "vlock.params"
 local located = require("vlock.place").located
@@ -32,24 +33,9 @@ part.fail = fail
 
 -- ---- files
 
---- What the chunk of a policy sees: the globals, and all and any. What it sets becomes global.
+--- What the chunk of a policy sees: the names that we see, and all and any. What it sets becomes one of them.
 function part.environment()
-  return setmetatable({ all = part.all, any = part.any }, { __index = _G, __newindex = _G })
-end
-
-local compiled = {} -- by path: compiled once, run for every client
-
-local function compile(text, path)
-  local entry = compiled[path]
-  if not entry or entry.text ~= text then
-    local chunk, reason = load((text:gsub("^#[^\n]*", "")), "@" .. (path:gsub("^built%-in ", "")), "t", part.environment())
-    if not chunk then
-      error(reason, 0)
-    end
-    entry = { text = text, chunk = chunk }
-    compiled[path] = entry
-  end
-  return entry.chunk
+  return setmetatable({ all = part.all, any = part.any }, { __index = _ENV, __newindex = _ENV })
 end
 
 --- Refuses a policy's table that has unknown fields, or fields of a wrong type.
@@ -72,7 +58,7 @@ end
 
 --- Runs a policy file's chunk anew; returns its table, checked. `path` is its name in messages.
 function part.table_of(text, path)
-  local result = compile(text, path)()
+  local result = chunk.compile(text, path, part.environment)()
   if type(result) ~= "table" then
     fail(path, "must return a table with retry, backoff or merge, not %s", type(result))
   end

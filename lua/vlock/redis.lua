@@ -1,6 +1,7 @@
 -- The `redis` library: what is not bytes. Scripts by name, the server's version, the protocol.
 
-local redis = package.loaded.redis
+local core = require "vlock.core"
+local redis = require "vlock.redis_core"
 
 -- Where Lua scripts for the server are looked for by name: the folders that the command adds, then the built-in files.
 local script_folders = { "lua" }
@@ -22,7 +23,7 @@ local function source_of(name)
       return text
     end
   end
-  local text = require("vlock.core").source(name .. ".lua")
+  local text = core.source(name .. ".lua")
   return text or error(("no script '%s': there is no %s.lua in %s, and none is built in"):format(name, name,
     table.concat(script_folders, ", ")), 3)
 end
@@ -80,13 +81,10 @@ function redis.script(name_or_source)
   return script
 end
 
---- redis.pipeline(commands, connection): sends several commands in one go and returns their replies in order, an error as {err = …}.
--- commands: a list of lists, { { "SET", "a", "1" }, { "GET", "a" } }. connection: from redis.connect, else the shared one. It is one round
--- trip, and not atomic.
-function redis.pipeline(commands, connection)
+local function send_all(commands, connection)
   local tasks, replies = {}, {}
   for i, words in ipairs(commands) do
-    tasks[i] = vlock.spawn(function()
+    tasks[i] = core.spawn(function()
       if connection then
         return connection:pcall(table.unpack(words))
       end
@@ -97,6 +95,13 @@ function redis.pipeline(commands, connection)
     replies[i] = task:join()
   end
   return replies
+end
+
+--- redis.pipeline(commands, connection): sends several commands in one go and returns their replies in order, an error as {err = …}.
+-- commands: a list of lists, { { "SET", "a", "1" }, { "GET", "a" } }. connection: from redis.connect, else the shared one. It is one round
+-- trip, and not atomic.
+function redis.pipeline(commands, connection)
+  return core.run(send_all, commands, connection)
 end
 
 --- Adds a folder in which scripts are found by name, before the others.

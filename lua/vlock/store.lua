@@ -1,5 +1,6 @@
 -- Stores: how a cell is read and committed. A store file returns read, commit and perhaps version and made: see lua/README.md.
 
+local chunk = require "vlock.chunk"
 local search = require "vlock.search"
 
 local store = {}
@@ -21,6 +22,11 @@ local function check(spec, path)
   return spec
 end
 
+-- What a store's chunk sees: the names that we see.
+local function environment()
+  return _ENV
+end
+
 --- An instance of the store of this name, or in this file (a name that ends in .lua), or the table itself.
 function store.new(name, context)
   if type(name) == "table" then
@@ -40,11 +46,7 @@ function store.new(name, context)
       search.fail(context, "store", name)
     end
   end
-  local chunk, reason = load(text, "@" .. (path:gsub("^built%-in ", "")), "t")
-  if not chunk then
-    error(reason, 0)
-  end
-  return check(chunk(), path)
+  return check(chunk.compile(text, path, environment)(), path)
 end
 
 return store

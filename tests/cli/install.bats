@@ -70,7 +70,7 @@ END
     build install PREFIX=/usr DESTDIR="$scratch/root"
     cd "$scratch/root/usr"
     [ "$(find . ! -type d ! -path './share/*' | sort | tr '\n' ' ')" = "./bin/vlockrun ./include/vlock.h ./include/vlock_error.h \
-./include/vlock_reply.h ./lib/libvlock.a ./lib/libvlock.so ./lib/libvlock.so.0 ./lib/pkgconfig/vlock.pc " ]
+./include/vlock_reply.h ./lib/libvlock.a ./lib/libvlock.so ./lib/libvlock.so.0 ./lib/lua/5.4/vlock.so ./lib/pkgconfig/vlock.pc " ]
     diff -r --exclude=README.md "$TOP/lua" share/vlock/lua
     grep -qx 'prefix=/usr' lib/pkgconfig/vlock.pc
     ! grep -rq "$scratch" lib/pkgconfig/vlock.pc bin/vlockrun

@@ -1,0 +1,21 @@
+-- Files of policies and stores, compiled: once, however many clients run the chunk.
+
+local chunk = {}
+
+local compiled = {} -- by path
+
+--- The chunk of a file's text; `path` is its name in messages. environment(): what it sees. Raises a syntax error.
+function chunk.compile(text, path, environment)
+  local entry = compiled[path]
+  if not entry or entry.text ~= text then
+    local code, reason = load((text:gsub("^#[^\n]*", "")), "@" .. (path:gsub("^built%-in ", "")), "t", environment())
+    if not code then
+      error(reason, 0)
+    end
+    entry = { text = text, code = code }
+    compiled[path] = entry
+  end
+  return entry.code
+end
+
+return chunk

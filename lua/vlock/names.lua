@@ -1,0 +1,39 @@
+-- The names that scripts, policies and stores find beside those of Lua 5.4: what Redis' own Lua 5.1 has and 5.4 lacks, coroutines that
+-- may wait for the server, and `redis` and `vlock`.
+
+-- What Redis has and the host does not: an error that says so, not a nil somewhere later.
+local function absent(name, instead)
+  return setmetatable({}, {
+    __index = function()
+      error(("%s is not there on the host: %s"):format(name, instead), 2)
+    end,
+  })
+end
+
+--- Puts them into `names`: the globals of a state, or a table that stands before them; its tables `coroutine` and `table` are added to.
+return function(names)
+  for name, fn in pairs(require "vlock.coroutine") do
+    names.coroutine[name] = fn
+  end
+
+  -- Lua 5.1's names.
+  names.unpack, names.loadstring = table.unpack, load
+  names.table.getn = function(list)
+    return #list
+  end
+
+  -- As in Redis, but exact: whole numbers are read as integers, and numbers are written so that they read back as the same.
+  local json = require "vlock.json"
+  names.cjson = setmetatable({
+    decode = json.decode,
+    encode = function(value)
+      return (json.encode_bytes(value):gsub("/", "\\/")) -- as lua-cjson writes it
+    end,
+  }, { __index = require "cjson" })
+
+  names.bit = require "vlock.bit"
+  names.struct = absent("struct", "string.pack and string.unpack do the same")
+  names.cmsgpack = absent("cmsgpack", "run the script on the server (redis.script), or use cjson")
+  names.redis = require "vlock.redis"
+  names.vlock = require "vlock.init"
+end

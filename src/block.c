@@ -1,0 +1,79 @@
+/* Waiting where no task can park: see block.h. */
+#include "block.h"
+
+#include <lauxlib.h>
+
+#include "scheduler.h"
+#include "task.h"
+
+bool vlock_block_is_needed(struct vlock_scheduler *s, lua_State *L, const char *what)
+{
+    if (vlock_scheduler_can_park(s, L))
+        return false;
+    if (!vlock_scheduler_is_guest(s)) {
+        vlock_scheduler_check_can_wait(s, L, what);
+        return false;
+    }
+    if (lua_gc(L, LUA_GCCOUNT) < 0) /* so the collector answers there */
+        luaL_error(L, "%s cannot wait here: it is called from a finalizer, which may run in the middle of anything", what);
+    return true;
+}
+
+/* Runs protected: a function and its arguments. Starts the run with them, and returns the task's handle. */
+static int l_start(lua_State *L)
+{
+    struct vlock_error error;
+    vlock_scheduler_spawn(L, lua_gettop(L) - 1);
+    lua_pushvalue(L, 1);
+    vlock_scheduler_start(vlock_scheduler_of(L), L, &error);
+    return 1;
+}
+
+/* The function and its arguments are all that is on the stack. */
+static int call(struct vlock_scheduler *s, lua_State *L)
+{
+    struct vlock_run run;
+    struct vlock_error error;
+    int result;
+    luaL_checkstack(L, LUA_MINSTACK, "too many arguments");
+    lua_pushcfunction(L, l_start);
+    lua_insert(L, 1);
+
+    vlock_scheduler_enter(s, &run); /* nothing raises from here … */
+    if (lua_pcall(L, lua_gettop(L) - 1, 1, 0) != LUA_OK) {
+        vlock_scheduler_leave(s);
+        return lua_error(L);
+    }
+    while ((result = vlock_scheduler_turn(s, true, &error)) == 1)
+        continue;
+    vlock_scheduler_leave(s); /* … to here */
+
+    lua_settop(L, 1);
+    if (result == 0 || vlock_task_check(L, 1)->state == TASK_FAILED)
+        return vlock_task_give(L);
+    lua_pushstring(L, error.message); /* of another task, which nobody had joined */
+    return lua_error(L);
+}
+
+int vlock_block_call(struct vlock_scheduler *s, lua_State *L, lua_CFunction function)
+{
+    lua_pushcfunction(L, function);
+    lua_insert(L, 1);
+    return call(s, L);
+}
+
+static int returned(lua_State *L, int status, lua_KContext context)
+{
+    (void)status, (void)context;
+    return lua_gettop(L);
+}
+
+int vlock_block_run(lua_State *L)
+{
+    struct vlock_scheduler *s = vlock_scheduler_of(L);
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    if (vlock_block_is_needed(s, L, "vlock.run"))
+        return call(s, L);
+    lua_callk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, returned);
+    return returned(L, LUA_OK, 0);
+}

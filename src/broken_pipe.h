@@ -1,0 +1,20 @@
+/* Keeps SIGPIPE, which a write to a connection that is gone brings, from ending a program that has made no arrangement for it. */
+#ifndef VLOCK_BROKEN_PIPE_H
+#define VLOCK_BROKEN_PIPE_H
+
+#include <signal.h>
+#include <stdbool.h>
+
+/* Whether the process ignores the signal: then there is nothing to do. */
+bool vlock_broken_pipe_is_ignored(void);
+
+struct vlock_broken_pipe {
+    sigset_t mask; /* of the thread, as it was */
+    bool was_pending;
+};
+
+/* Around a write: between these two the thread does not get the signal, and afterwards it is as if there had been none. */
+void vlock_broken_pipe_hold(struct vlock_broken_pipe *held);
+void vlock_broken_pipe_release(const struct vlock_broken_pipe *held);
+
+#endif
