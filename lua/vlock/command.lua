@@ -126,8 +126,7 @@ end
 
 local function set_environment(program)
   package.path = ("%s/?.lua;%s/?/init.lua;"):format(program.folder, program.folder) .. package.path
-  redis.add_script_folder(program.folder)
-  vlock.set_script_folder(program.folder)
+  require("vlock.present").set_script_folder(program.folder)
   arg = { [0] = program.zero, table.unpack(program.words) } -- luacheck: ignore
   KEYS, ARGV = split_keys(program.words) -- luacheck: ignore
 end

@@ -20,9 +20,6 @@ local vlock = {
   random = core.random,
 }
 
---- Where files are looked for first: called by the command with the script's folder.
-vlock.set_script_folder = present.set_script_folder
-
 --- policy(spec): an instance of a policy, for use outside of `update`: retry(c), backoff(c), merge(c), describe().
 vlock.policy = present.policy
 

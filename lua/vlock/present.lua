@@ -1,6 +1,7 @@
 -- What belongs to the engine as a whole: its one client, and where its scripts' files are looked for.
 
 local clients = require "vlock.client"
+local misuse = require "vlock.misuse"
 local search = require "vlock.search"
 
 local present = {}
@@ -18,6 +19,13 @@ local function present_context()
     present.set_script_folder(nil)
   end
   return context
+end
+
+--- The text of a script for the server, by its name. Raises where there is none.
+function present.script_source(name)
+  local text = search.text(present_context(), name .. ".lua")
+  return text or misuse("no script '%s': there is no %s.lua in %s, and none is built in", name, name,
+    table.concat(present_context().folders, ", "))
 end
 
 --- An instance of a policy.

@@ -43,9 +43,9 @@ function search.context(script_folder)
   return { folders = folders }
 end
 
---- The text of KIND/NAME.lua and the path it was found at; nil where there is none.
-function search.find(context, kind, name)
-  local file = ("%s/%s.lua"):format(kind, name)
+--- The text of a file ("cas.lua") in the first folder that has it, else of the one built in, and the path it was found at; nil where there
+-- is none.
+function search.text(context, file)
   for _, folder in ipairs(context.folders) do
     local path = folder .. "/" .. file
     local text = read_file(path)
@@ -57,6 +57,11 @@ function search.find(context, kind, name)
   if text then
     return text, "built-in " .. file
   end
+end
+
+--- The same for KIND/NAME.lua.
+function search.find(context, kind, name)
+  return search.text(context, ("%s/%s.lua"):format(kind, name))
 end
 
 --- The text of a file named by its path, and the path it was found at: as it is named from here, else from one of the folders. nil and

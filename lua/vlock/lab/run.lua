@@ -4,6 +4,7 @@
 
 local clients = require "vlock.client"
 local combine = require "vlock.combine"
+local connections = require "vlock.redis_core"
 local core = require "vlock.core"
 local hex = require "vlock.hex"
 local key_choice = require "vlock.lab.key_choice"
@@ -141,7 +142,7 @@ end
 
 local function work(run, worker)
   local choose = run.choose(worker)
-  redis.use(run.connections[(worker.index - 1) % #run.connections + 1])
+  connections.use(run.connections[(worker.index - 1) % #run.connections + 1])
   worker.started = now()
   while takes_another(run, worker) do
     local due = worker.pace:next()
@@ -239,11 +240,11 @@ end
 
 -- Has this task's commands go by a connection until the scope that holds what is returned ends.
 local function using(connection)
-  local before = redis.local_connection()
-  redis.use(connection)
+  local before = connections.local_connection()
+  connections.use(connection)
   return setmetatable({}, {
     __close = function()
-      redis.use(before)
+      connections.use(before)
     end,
   })
 end
@@ -261,13 +262,13 @@ function lab.run(setup)
   local control <close> = setup.connect()
   local _ <close> = using(control)
   prepare(run, setup)
-  local before = redis.commands_sent()
+  local before = connections.commands_sent()
   local stop_watching = setup.watch and setup.watch(run)
   local ok, reason = pcall(run_workers, run)
   if stop_watching then
     stop_watching()
   end
-  run.commands = redis.commands_sent() - before
+  run.commands = connections.commands_sent() - before
   if not ok then
     pcall(run.keys.remove, run.keys)
     error(reason, 0)
