@@ -6,6 +6,7 @@ local frames = require "vlock.lab.frame"
 local gnuplot = require "vlock.lab.gnuplot"
 local look = require "vlock.lab.look"
 local panels = require "vlock.lab.panels"
+local svg = require "vlock.lab.svg"
 
 local picture = {}
 
@@ -109,33 +110,7 @@ function picture.of(entries, about, terminal)
     return in_letters(list, about)
   end
   local drawn = gnuplot.run(program(list, about, terminal))
-  return terminal:find("^svg") and drawn:gsub('"sans%-serif:Bold"', '"sans-serif" font-weight="bold"') or drawn
-end
-
--- What gnuplot writes for the colours that the page's styles decide on.
-local function rgb_pattern(color)
-  local red, green, blue = color:match("#(%x%x)(%x%x)(%x%x)")
-  return ("rgb%%( *%d, *%d, *%d%%)"):format(tonumber(red, 16), tonumber(green, 16), tonumber(blue, 16))
-end
-
-local PAGE_COLORS = {
-  [rgb_pattern(look.INK)] = "var(--ink)",
-  [rgb_pattern(look.FAINT)] = "var(--faint)",
-  ["(['\"])black['\"]"] = "%1var(--ink)%1",
-  [rgb_pattern(look.of(1).color)] = "var(--blue)",
-  ["#FFFFFF"] = "var(--card)",
-}
-
--- An SVG file's drawing as part of an HTML page: it fills what holds it, the names in it are its own on the page, and the page's styles
--- say what its grey is.
-local function inlined(svg, name, title)
-  svg = svg:match("<svg.*</svg>"):gsub("<title>.-</title>", ""):gsub("<desc>.-</desc>", ""):gsub("<filter.-</filter>", "")
-  svg = svg:gsub("gp(%u%a+%d*)", name .. "_%1"):gsub("gnuplot_canvas", name .. "_canvas"):gsub("xlink:href", "href")
-  for color, name_of_it in pairs(PAGE_COLORS) do
-    svg = svg:gsub(color, name_of_it)
-  end
-  local size = svg:match('viewBox="[^"]*"')
-  return (svg:gsub("^<svg.->", ('<svg %s role="img" aria-label="%s">'):format(size, title), 1))
+  return terminal:find("^svg") and svg.tidied(drawn) or drawn
 end
 
 --- The charts of these entries for an HTML page: a list of { title, hint, svg }. Raises as picture.of does.
@@ -143,9 +118,9 @@ function picture.inline(entries)
   local shown = {}
   for i, one in ipairs(panels.of(entries)) do
     local canvas = { width = ON_A_PAGE, height = chart.height(one, ON_A_PAGE) }
-    local svg = gnuplot.run(("set encoding utf8\nset terminal svg noenhanced font 'sans-serif,12' size %d,%d name 'chart%d'\n%s"):format(
+    local drawn = gnuplot.run(("set encoding utf8\nset terminal svg noenhanced font 'sans-serif,12' size %d,%d name 'chart%d'\n%s"):format(
       canvas.width, canvas.height, i, chart.commands(one, frames.new(0, 0, canvas.width, canvas.height, canvas))))
-    shown[i] = { title = one.title, hint = one.hint, svg = inlined(svg, "chart" .. i, one.title) }
+    shown[i] = { title = one.title, hint = one.hint, svg = svg.inlined(drawn, "chart" .. i, one.title) }
   end
   return shown
 end
