@@ -30,7 +30,7 @@ end
 local function candidates(point)
   local list = {}
   for lines = 0, FAR do
-    for step = 0, 4 do
+    for step = 0, 9 do
       for side = 0, 1 do
         for below = 0, 1 do
           local off = NEAR - 2 + lines * LINE

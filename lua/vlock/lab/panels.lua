@@ -32,9 +32,9 @@ local function measured(entry, figure)
   return value * figure.unit, stat and stat.min * figure.unit, stat and stat.max * figure.unit
 end
 
--- What must be seen at once beside a figure that looks good.
-local function warning(result)
-  return result.verified == false and " (BROKEN)" or result.starved and " (starves others)" or ""
+-- What must be seen at once beside a figure that looks good. starves: how it is said that it is so.
+local function warning(result, starves)
+  return result.verified == false and " (BROKEN)" or result.starved and starves or ""
 end
 
 local function spread_hint(entries)
@@ -67,7 +67,7 @@ local function bars(entries, figure)
       value = value or 0,
       low = low,
       high = high,
-      text = (value and figure.show(value) or "-") .. warning(entry.result),
+      text = (value and figure.show(value) or "-") .. warning(entry.result, " (starves others)"),
       style = entry.style,
     }
   end
@@ -93,7 +93,7 @@ local function work_and_time(entries, name_of, series)
   for _, entry in ipairs(entries) do
     local x, y = measured(entry, P99), measured(entry, ATTEMPTS)
     if x and x > 0 and y then
-      local point = { label = name_of(entry) .. warning(entry.result), style = entry.style, x = x, y = y }
+      local point = { label = name_of(entry) .. warning(entry.result, " (starves)"), style = entry.style, x = x, y = y }
       points[#points + 1] = point
       eligible[#eligible + 1] = comparison.is_eligible(entry.result) and point or nil
     end
