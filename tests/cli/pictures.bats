@@ -270,6 +270,9 @@ END
     [[ $output == *"commits      100 in "* ]]
     [[ $stderr == *"cannot write /dev/full: No space left on device"* ]]
     [ -s out.hgrm ]
+    lab -n 3 --hgrm /dev/full "$TOP/lua/backoff/none.lua" # so little that only closing it tells
+    [ "$status" -eq 1 ]
+    [[ $stderr == *"cannot write /dev/full: No space left on device"* ]]
 }
 
 @test "--hgrm holds the percentiles of the run in HdrHistogram's columns" {
