@@ -160,15 +160,15 @@ END
     cat >selfish.lua <<'END'
 return { backoff = function(p, c) return c.worker == 1 and 0 or 1 end }
 END
-    lab compare -d 300ms -w 20 --runs 1 --plot out.svg --report out.html selfish.lua fixed
+    lab compare -d 1s -w 20 --runs 1 --plot out.svg --report out.html selfish.lua none
     [ "$status" -eq 0 ]
     check <<'END'
 texts = texts_of("out.svg")
-assert {"selfish (starves)", "fixed"} <= set(texts) and sum(text.endswith(" (starves others)") for text in texts) == 2, texts
+assert {"selfish (starves)", "none"} <= set(texts) and sum(text.endswith(" (starves others)") for text in texts) == 2, texts
 assert "STARVES others" in Page("out.html").text()
 def row(name):
     return re.search(r'<tr data-entry="%s">.*?</tr>' % name, read("out.html"), re.S).group()
-assert "best" not in row("selfish") and "best" in row("fixed")
+assert "best" not in row("selfish") and "best" in row("none")
 END
 }
 
