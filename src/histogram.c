@@ -5,9 +5,11 @@
 #include <stdlib.h>
 
 #define CUT_BITS 8
-#define CUTS (1 << CUT_BITS)
-#define LIMIT_BITS 46
-#define BUCKETS ((LIMIT_BITS - CUT_BITS + 2) * CUTS)
+#define CUTS VLOCK_HISTOGRAM_CUTS
+#define BUCKETS (VLOCK_HISTOGRAM_ROWS * CUTS)
+
+_Static_assert(CUTS == 1 << CUT_BITS, "a row is cut into a power of two");
+_Static_assert(VLOCK_HISTOGRAM_LIMIT_NS == INT64_C(1) << (VLOCK_HISTOGRAM_ROWS + CUT_BITS - 2), "the limit begins the last row");
 
 struct vlock_histogram {
     int64_t count, min, max;
@@ -46,12 +48,16 @@ static int64_t middle_of(int bucket)
     return low + ((int64_t)1 << row) / 2;
 }
 
-void vlock_histogram_record(struct vlock_histogram *histogram, int64_t ns)
+static int64_t within_limits(int64_t ns)
 {
     if (ns < 0)
-        ns = 0;
-    if (ns > VLOCK_HISTOGRAM_LIMIT_NS)
-        ns = VLOCK_HISTOGRAM_LIMIT_NS;
+        return 0;
+    return ns > VLOCK_HISTOGRAM_LIMIT_NS ? VLOCK_HISTOGRAM_LIMIT_NS : ns;
+}
+
+void vlock_histogram_record(struct vlock_histogram *histogram, int64_t ns)
+{
+    ns = within_limits(ns);
     histogram->buckets[bucket_of(ns)]++;
     histogram->count++;
     histogram->sum += (double)ns;
@@ -95,6 +101,31 @@ int64_t vlock_histogram_percentile(const struct vlock_histogram *histogram, doub
     }
     int64_t ns = middle_of(bucket);
     return ns < histogram->min ? histogram->min : ns > histogram->max ? histogram->max : ns;
+}
+
+int64_t vlock_histogram_count_up_to(const struct vlock_histogram *histogram, int64_t ns)
+{
+    int64_t count = 0;
+    if (ns < 0)
+        return 0;
+    for (int bucket = bucket_of(within_limits(ns)); bucket >= 0; bucket--)
+        count += histogram->buckets[bucket];
+    return count;
+}
+
+/* Two passes: the difference of large sums would lose the deviation of values that are all much alike. */
+double vlock_histogram_deviation(const struct vlock_histogram *histogram)
+{
+    double sum = 0, squares = 0, count = (double)histogram->count;
+    if (histogram->count == 0)
+        return 0;
+    for (int bucket = 0; bucket < BUCKETS; bucket++)
+        sum += (double)histogram->buckets[bucket] * (double)middle_of(bucket);
+    for (int bucket = 0; bucket < BUCKETS; bucket++) {
+        double distance = (double)middle_of(bucket) - sum / count;
+        squares += (double)histogram->buckets[bucket] * distance * distance;
+    }
+    return sqrt(squares / count);
 }
 
 double vlock_histogram_mean(const struct vlock_histogram *histogram)

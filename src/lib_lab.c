@@ -67,6 +67,21 @@ static int l_histogram_count(lua_State *L)
     return 1;
 }
 
+/* h:count_up_to(seconds): how many lie in the bucket of this time or below it */
+static int l_count_up_to(lua_State *L)
+{
+    int64_t ns = (int64_t)llround(luaL_checknumber(L, 2) * VLOCK_NS_PER_SECOND);
+    lua_pushinteger(L, (lua_Integer)vlock_histogram_count_up_to(check_histogram(L, 1), ns));
+    return 1;
+}
+
+/* h:deviation(): the standard deviation, in seconds */
+static int l_deviation(lua_State *L)
+{
+    push_seconds(L, vlock_histogram_deviation(check_histogram(L, 1)));
+    return 1;
+}
+
 static int l_mean(lua_State *L)
 {
     push_seconds(L, vlock_histogram_mean(check_histogram(L, 1)));
@@ -223,8 +238,8 @@ int vlock_lib_lab_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"histogram", l_histogram}, {"chain", l_chain}, {"janitor", l_janitor}, {NULL, NULL}};
     static const luaL_Reg histogram_methods[] = {
-        {"record", l_record}, {"add", l_histogram_add}, {"percentile", l_percentile}, {"count", l_histogram_count}, {"mean", l_mean}, {"min", l_min},
-        {"max", l_max},       {NULL, NULL}};
+        {"record", l_record}, {"add", l_histogram_add}, {"percentile", l_percentile},   {"count", l_histogram_count}, {"count_up_to", l_count_up_to},
+        {"mean", l_mean},     {"min", l_min},           {"max", l_max},                 {"deviation", l_deviation},   {NULL, NULL}};
     static const luaL_Reg chain_methods[] = {
         {"commit", l_commit}, {"unknown", l_unknown}, {"check", l_check}, {NULL, NULL}};
     static const luaL_Reg janitor_methods[] = {{"dismiss", l_dismiss}, {NULL, NULL}};
@@ -232,5 +247,9 @@ int vlock_lib_lab_open(lua_State *L)
     register_type(L, HISTOGRAM_TYPE, histogram_methods, l_histogram_gc);
     register_type(L, CHAIN_TYPE, chain_methods, l_chain_gc);
     luaL_newlib(L, functions);
+    lua_pushinteger(L, VLOCK_HISTOGRAM_ROWS);
+    lua_setfield(L, -2, "HISTOGRAM_ROWS");
+    lua_pushinteger(L, VLOCK_HISTOGRAM_CUTS);
+    lua_setfield(L, -2, "HISTOGRAM_CUTS");
     return 1;
 }

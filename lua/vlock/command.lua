@@ -3,6 +3,7 @@
 
 local core = require "vlock.core"
 local exit = require "vlock.exit"
+local secret = require "vlock.secret"
 
 local command = {}
 
@@ -37,10 +38,6 @@ local function shell_quoted(word)
   return word:find("^[%w_./:=@,+%%-]+$") and word or "'" .. word:gsub("'", "'\\''") .. "'"
 end
 
-local function without_password(url)
-  return (url:gsub("^(%a[%w+]*://[^:@/]*):[^@/]*@", "%1:***@"))
-end
-
 -- The words as one line to type, without a password.
 local function command_line(words)
   local typed = { "vlockrun" }
@@ -53,7 +50,7 @@ local function command_line(words)
       typed[#typed + 1] = "--" .. name
     elseif is_option then
       typed[#typed + 1] = "--" .. name
-      typed[#typed + 1] = shell_quoted(without_password(value))
+      typed[#typed + 1] = shell_quoted(secret.hidden(value))
     else
       typed[#typed + 1] = shell_quoted(word)
     end
@@ -134,6 +131,11 @@ end
 -- ---- results
 
 local function show_result(options, results)
+  for _, name in ipairs { "plot", "report", "hgrm" } do
+    if options[name] then
+      say("--%s is for policies under contention: this script is none, and nothing was written", name)
+    end
+  end
   local reply_text = require "vlock.reply_text"
   if options.json then
     command.stdout:write(require("vlock.json").encode(reply_text.for_json(results[1])), "\n")

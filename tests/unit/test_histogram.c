@@ -78,9 +78,77 @@ static void sums_of_histograms_are_histograms_of_sums(void **state)
     vlock_histogram_free(other);
 }
 
+/* What the exact count of values up to `ns` may be off by: those that share its bucket, 0.4 % around it. */
+static void counts_up_to_a_value_agree_with_exact_ones(void **state)
+{
+    (void)state;
+    enum { COUNT = 20000 };
+    static int64_t values[COUNT];
+    struct vlock_random random;
+    struct vlock_histogram *histogram = vlock_histogram_new();
+    vlock_random_seed(&random, 4, 2);
+    assert_int_equal(vlock_histogram_count_up_to(histogram, 1000), 0);
+    for (int i = 0; i < COUNT; i++) {
+        values[i] = (int64_t)exp(vlock_random_unit(&random) * 20);
+        vlock_histogram_record(histogram, values[i]);
+    }
+    for (double ns = 1; ns < 1e9; ns *= 1.7) {
+        int64_t low = 0, high = 0, told = vlock_histogram_count_up_to(histogram, (int64_t)ns);
+        for (int i = 0; i < COUNT; i++) {
+            low += values[i] <= (int64_t)ns;
+            high += (double)values[i] <= floor(ns) * 1.004;
+        }
+        if (told < low || told > high)
+            fail_msg("up to %g ns: %lld, not from %lld to %lld", ns, (long long)told, (long long)low, (long long)high);
+    }
+    assert_int_equal(vlock_histogram_count_up_to(histogram, -1), 0);
+    assert_int_equal(vlock_histogram_count_up_to(histogram, INT64_MAX), COUNT);
+    vlock_histogram_free(histogram);
+}
+
+/* Whoever walks up the percentiles finds each one's value where it was counted, up to the last. */
+static void a_percentile_and_the_count_up_to_it_agree(void **state)
+{
+    (void)state;
+    struct vlock_random random;
+    struct vlock_histogram *histogram = vlock_histogram_new();
+    vlock_random_seed(&random, 5, 5);
+    for (int i = 0; i < 1000; i++)
+        vlock_histogram_record(histogram, (int64_t)exp(vlock_random_unit(&random) * 32));
+    for (double percent = 0; percent <= 100; percent += 0.37) {
+        int64_t count = vlock_histogram_count_up_to(histogram, vlock_histogram_percentile(histogram, percent));
+        assert_true((double)count >= percent / 100 * 1000);
+    }
+    assert_int_equal(vlock_histogram_count_up_to(histogram, vlock_histogram_percentile(histogram, 100)), 1000);
+    vlock_histogram_free(histogram);
+}
+
+static void the_deviation_is_the_textbook_one(void **state)
+{
+    (void)state;
+    struct vlock_histogram *histogram = vlock_histogram_new();
+    assert_true(vlock_histogram_deviation(histogram) == 0);
+    vlock_histogram_record(histogram, 77);
+    assert_true(vlock_histogram_deviation(histogram) == 0);
+    vlock_histogram_free(histogram);
+    histogram = vlock_histogram_new();
+    for (int i = 1; i <= 100; i++)
+        vlock_histogram_record(histogram, i); /* of 1 to n: sqrt((n² - 1) / 12) */
+    assert_true(fabs(vlock_histogram_deviation(histogram) - sqrt(9999.0 / 12)) < 1e-9);
+    vlock_histogram_free(histogram);
+    histogram = vlock_histogram_new();
+    for (int i = 0; i < 1000; i++)
+        vlock_histogram_record(histogram, (int64_t)1e9 + (i % 2 ? 100000000 : -100000000));
+    assert_true(fabs(vlock_histogram_deviation(histogram) / 1e8 - 1) < 0.04); /* 0.4 % of a value is 4 % of this */
+    vlock_histogram_free(histogram);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(percentiles_are_within_half_a_percent),
     cmocka_unit_test(small_values_are_exact_and_large_ones_are_held_at_the_limit),
     cmocka_unit_test(sums_of_histograms_are_histograms_of_sums),
+    cmocka_unit_test(counts_up_to_a_value_agree_with_exact_ones),
+    cmocka_unit_test(a_percentile_and_the_count_up_to_it_agree),
+    cmocka_unit_test(the_deviation_is_the_textbook_one),
 };
 RUN_TESTS(tests)

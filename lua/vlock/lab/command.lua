@@ -4,6 +4,7 @@ local core = require "vlock.core"
 local comparison = require "vlock.lab.comparison"
 local entrants = require "vlock.lab.entrant"
 local exit = require "vlock.exit"
+local files = require "vlock.lab.files"
 local footprint = require "vlock.lab.footprint"
 local json = require "vlock.json"
 local progress = require "vlock.lab.progress"
@@ -195,6 +196,7 @@ local function run_lanes(lanes, is_table, options, out)
   for i, text in ipairs(options.require) do
     thresholds[i] = threshold.parse(text)
   end
+  local asked = files.prepare(options, lanes)
   announce(lanes)
   local watch = watch_of(options)
   local runs = positive_option(options, "runs", is_table and COMPARED.runs or 1)
@@ -223,6 +225,9 @@ local function run_lanes(lanes, is_table, options, out)
   else
     out:write(is_table and several_text(entries, options) or single_text(entries[1], options),
       threshold_lines(entries, thresholds, color_of(options)))
+  end
+  if not files.write(asked, entries) and exit_code(entries) == exit.FINE then
+    return exit.SCRIPT
   end
   return interrupt.reason and #entries < #lanes and exit.INTERRUPTED or exit_code(entries)
 end

@@ -47,10 +47,12 @@ local COLUMNS = {
   end, better = more, show = two_digits },
 }
 
--- Whether a result counts when the best is looked for: one that starved others, or that is broken, has won nothing.
-local function is_eligible(result)
+--- Whether a result counts when the best is looked for: one that starved others, or that is broken, has won nothing.
+function comparison.is_eligible(result)
   return not result.starved and result.verified ~= false and result.commits > 0
 end
+
+local is_eligible = comparison.is_eligible
 
 local function best_of(entries, column)
   local best
@@ -62,6 +64,9 @@ local function best_of(entries, column)
   end
   return best
 end
+
+--- The columns, each with head (two texts), stat, value(result) or nil, show(value); for pages, which are laid out otherwise.
+comparison.COLUMNS = COLUMNS
 
 -- Whether the two cannot be told apart: their ranges over the runs overlap.
 local function is_within_noise(result, best, column)
@@ -144,7 +149,8 @@ end
 
 local SIGNS = { best = "*", ["within noise"] = "~" }
 
-local function spread(result, column)
+--- " ±8%", half of the range of the runs of a figure that has it shown; "" for others.
+function comparison.spread(result, column)
   local stat = result.stats and result.stats[column.stat]
   if not column.with_spread or not stat or stat.median == 0 then
     return ""
@@ -157,7 +163,7 @@ local function cell(entry, column, marks)
   if not value then
     return "-  "
   end
-  return column.show(value) .. spread(entry.result, column) .. " " .. (SIGNS[marks[entry][column.stat]] or " ")
+  return column.show(value) .. comparison.spread(entry.result, column) .. " " .. (SIGNS[marks[entry][column.stat]] or " ")
 end
 
 -- The rows as texts, the first column and the last ones flush left.

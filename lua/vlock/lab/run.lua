@@ -14,6 +14,7 @@ local ledger = require "vlock.lab.ledger"
 local pace = require "vlock.lab.pace"
 local results = require "vlock.lab.result"
 local scenarios = require "vlock.lab.scenario"
+local secret = require "vlock.secret"
 
 local now = core.now
 
@@ -170,7 +171,7 @@ local function describe_server(url)
   local info = redis.call("INFO", "server")
   local valkey = info:match("valkey_version:([^\r\n]+)")
   local version = valkey and "valkey " .. valkey or info:match("redis_version:([^\r\n]+)")
-  return { version = version, url = (url:gsub(":[^:@/]+@", ":***@")) }
+  return { version = version, url = secret.hidden(url) }
 end
 
 local function run_workers(run)

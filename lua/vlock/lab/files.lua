@@ -1,0 +1,154 @@
+-- The files that vlockrun leaves of what it measured: a picture (--plot), a page (--report), percentiles (--hgrm). Each is looked at
+-- before anything runs, so that nothing that was measured is lost to a name that cannot be written, and written when all has run.
+
+local core = require "vlock.core"
+local exit = require "vlock.exit"
+local figures = require "vlock.lab.figures"
+
+local files = {}
+
+-- Raises where the file cannot be written. One that is there keeps what it holds until there is something to put in its place.
+local function check_writable(option, path)
+  local was_there = io.open(path, "rb")
+  local file, reason = io.open(path, "ab")
+  if not file then
+    exit.usage("--%s: cannot write %s", option, reason)
+  end
+  file:close()
+  if was_there then
+    was_there:close()
+  else
+    os.remove(path)
+  end
+end
+
+local function write(path, bytes)
+  local file, reason = io.open(path, "wb")
+  if not file then
+    error("cannot write " .. reason, 0)
+  end
+  local ok
+  ok, reason = file:write(bytes)
+  local is_closed, close_reason = file:close()
+  if not (ok and is_closed) then
+    error(("cannot write %s: %s"):format(path, reason or close_reason), 0)
+  end
+  io.stderr:write("vlockrun: wrote ", path, "\n")
+end
+
+-- ---- one file of percentiles for each policy and swept value
+
+local function name_of(entry)
+  local words = { entry.label }
+  for i, point in ipairs(entry.swept or {}) do
+    words[i + 1] = point.name .. "=" .. point.text
+  end
+  return table.concat(words, ".")
+end
+
+-- "out.hgrm" -> "out.full_jitter.hgrm"
+local function path_of(path, name)
+  local stem, ending = path:match("^(.*[^/])(%.[^./]*)$")
+  return ("%s.%s%s"):format(stem or path, name:gsub("[^%w_.+@=-]", "_"), ending or "")
+end
+
+-- A path for each lane, or entry: the one that was asked for where there is but one of them.
+local function paths_of(path, list)
+  local paths, seen = {}, {}
+  for i, one in ipairs(list) do
+    local name = name_of(one)
+    local own = #list == 1 and path or path_of(path, name)
+    seen[own] = (seen[own] or 0) + 1
+    paths[i] = seen[own] == 1 and own or path_of(path, name .. "." .. seen[own])
+  end
+  return paths
+end
+
+local function named(lane)
+  return { label = lane.entrant.label, swept = lane.swept }
+end
+
+-- ---- the kinds: prepare(path, lanes) raises what stands against it, and returns write(entries, about)
+
+local kinds = {}
+
+function kinds.plot(path)
+  local picture = require "vlock.lab.picture"
+  local terminal = picture.prepare(path)
+  check_writable("plot", path)
+  return function(entries, about)
+    write(path, picture.of(entries, about, terminal))
+  end
+end
+
+function kinds.report(path)
+  local page = require "vlock.lab.page"
+  check_writable("report", path)
+  return function(entries, about)
+    write(path, page.text(entries, about))
+  end
+end
+
+function kinds.hgrm(path, lanes)
+  local hgrm = require "vlock.lab.hgrm"
+  local names = {}
+  for i, lane in ipairs(lanes) do
+    names[i] = named(lane)
+  end
+  local paths, by_name = paths_of(path, names), {}
+  for i, name in ipairs(names) do
+    check_writable("hgrm", paths[i])
+    by_name[name_of(name)] = paths[i]
+  end
+  return function(entries)
+    for _, entry in ipairs(entries) do
+      write(by_name[name_of(entry)], hgrm.text(entry.latencies, name_of(entry)))
+    end
+  end
+end
+
+local NAMES = { "plot", "report", "hgrm" }
+
+--- What the options ask for, checked. Raises a usage error. lanes: vlock.lab.race.
+function files.prepare(options, lanes)
+  local asked, owner = { command = options.line }, {}
+  for _, name in ipairs(NAMES) do
+    local path = options[name]
+    if path and owner[path] then
+      exit.usage("--%s and --%s name the same file, %s", owner[path], name, path)
+    elseif path then
+      owner[path] = name
+      asked[#asked + 1] = kinds[name](path, lanes)
+    end
+  end
+  return asked
+end
+
+-- What pictures and pages say beside the figures.
+local function about_of(entries, command)
+  local first = entries[1].result
+  local scenario = figures.scenario(figures.common_scenario(entries))
+  return {
+    command = command,
+    scenario = scenario,
+    heading = ("%s; server %s, seed %d"):format(scenario, first.server.version, first.seed),
+    versions = { vlock = core.version, server = first.server.version, libraries = core.libraries },
+    date = os.date("%Y-%m-%d %H:%M:%S %z"),
+  }
+end
+
+--- Writes what was asked for; whether all of it could be. What could not is said on standard error.
+function files.write(asked, entries)
+  local is_whole = true
+  local about = #asked > 0 and about_of(entries, asked.command)
+  for _, write_one in ipairs(asked) do
+    local ok, reason = pcall(write_one, entries, about)
+    if not ok then
+      io.stderr:write("vlockrun: ", tostring(type(reason) == "table" and reason.message or reason), "\n")
+      is_whole = false
+    end
+  end
+  return is_whole
+end
+
+return files
