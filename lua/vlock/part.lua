@@ -272,12 +272,12 @@ local function bind_group(calls, stops_at)
 end
 
 --- The function of a part, with its parameters final: it takes the conflict alone and answers for what it returns. Fills `shown` with
--- the parameters' values by their names.
-function part.bind(found, shown)
+-- the parameters' values by their names, and `texts` with the same as people write them.
+function part.bind(found, shown, texts)
   if found.members then
     local calls = {}
     for i, member in ipairs(found.members) do
-      calls[i] = part.bind(member, shown)
+      calls[i] = part.bind(member, shown, texts)
     end
     return bind_group(calls, found.mode == "any")
   end
@@ -285,6 +285,7 @@ function part.bind(found, shown)
   local p = params.resolve(slot.declared, slot.given, slot.where)
   for name, value in pairs(p) do
     shown[slot.prefix .. name] = value
+    texts[slot.prefix .. name] = params.text(slot.declared[name], value)
   end
   return checks[slot.kind](slot.fn, p, slot.place)
 end

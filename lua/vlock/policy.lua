@@ -125,22 +125,32 @@ local function shown_value(value)
   return type(value) == "table" and json.encode(value) or value
 end
 
+-- "full_jitter (base=1ms, cap=250ms)"
+local function part_text(name, texts)
+  local pieces = {}
+  for parameter, text in pairs(texts) do
+    pieces[#pieces + 1] = parameter .. "=" .. text
+  end
+  table.sort(pieces)
+  return #pieces > 0 and ("%s (%s)"):format(name, table.concat(pieces, ", ")) or name
+end
+
+-- describe(): name; parts, their names; params, their parameters' values; texts, both as people read them.
 local function bind_parts(instance, parts, spec)
-  local names, all_shown = {}, {}
+  local described = { parts = {}, params = {}, texts = {} }
+  local names = {}
   for i, kind in ipairs(KINDS) do
-    local shown = {}
-    instance[kind] = part.bind(parts[kind], shown)
+    local shown, texts = {}, {}
+    instance[kind] = part.bind(parts[kind], shown, texts)
     for name, value in pairs(shown) do
       shown[name] = shown_value(value)
     end
     names[i] = parts[kind].name
-    all_shown[kind] = next(shown) and shown or nil
+    described.parts[kind] = names[i]
+    described.params[kind] = next(shown) and shown or nil
+    described.texts[kind] = part_text(names[i], texts)
   end
-  local described = {
-    name = spec.name or table.concat(names, "+"),
-    parts = { retry = names[1], backoff = names[2], merge = names[3] },
-    params = all_shown,
-  }
+  described.name = spec.name or table.concat(names, "+")
   function instance.describe()
     return described
   end

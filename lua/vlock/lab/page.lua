@@ -212,24 +212,12 @@ local function thresholds(entries)
   return #rows > 0 and section("What was required", { html.table("What was required", { "policy", "required", "measured#", "" }, rows) }) or ""
 end
 
-local function part_of(policy, kind)
-  local names, given = {}, policy.params[kind] or {}
-  for name in pairs(given) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  for i, name in ipairs(names) do
-    names[i] = name .. "=" .. tostring(given[name])
-  end
-  return tostring(policy.parts[kind]) .. (#names > 0 and " (" .. table.concat(names, ", ") .. ")" or "")
-end
-
 local function policies(entries)
   local rows = {}
   for i, entry in ipairs(entries) do
     local cells = { element("th", escaped(row_name(entry)), { scope = "row", title = row_name(entry) }) }
     for _, kind in ipairs { "retry", "backoff", "merge" } do
-      cells[#cells + 1] = element("td", escaped(part_of(entry.result.policy, kind)))
+      cells[#cells + 1] = element("td", escaped(entry.result.policy.texts[kind]))
     end
     cells[#cells + 1] = element("td", escaped(entry.result.store))
     rows[i] = element("tr", cells)

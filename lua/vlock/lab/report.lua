@@ -11,23 +11,6 @@ local function duration(ms)
   return core.format_duration(ms / 1000)
 end
 
-local function shown_params(policy)
-  local pieces = {}
-  for _, kind in ipairs { "retry", "backoff", "merge" } do
-    local given = policy.params[kind]
-    local names = {}
-    for name in pairs(given or {}) do
-      names[#names + 1] = name
-    end
-    table.sort(names)
-    for i, name in ipairs(names) do
-      names[i] = name .. "=" .. tostring(given[name])
-    end
-    pieces[#pieces + 1] = policy.parts[kind] .. (#names > 0 and " (" .. table.concat(names, ", ") .. ")" or "")
-  end
-  return table.concat(pieces, " + ")
-end
-
 local function verdict(result, paint)
   if result.verified then
     return paint("32", "whole") .. (": each of the %s commits stands on the one before it; none lost, none twice"):format(
@@ -46,7 +29,8 @@ function report.text(result, shown)
   local function line(name, ...)
     lines[#lines + 1] = ("%-12s %s"):format(name, string.format(...))
   end
-  line("policy", "%s", shown_params(result.policy))
+  local texts = result.policy.texts
+  line("policy", "%s + %s + %s", texts.retry, texts.backoff, texts.merge)
   line("scenario", "%s", figures.scenario(result.scenario))
   line("server", "%s, store %s, seed %d", result.server.version, result.store, result.seed)
   line("commits", "%s in %s = %s commits/s%s%s", grouped(result.commits), core.format_duration(result.seconds),
