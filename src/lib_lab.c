@@ -4,6 +4,7 @@
 #include <lauxlib.h>
 #include <math.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "chain.h"
 #include "clock.h"
@@ -110,6 +111,17 @@ static struct vlock_chain_state check_state(lua_State *L, int index)
     return state;
 }
 
+/* id(text): 16 hexadecimal digits that stand for it. */
+static int l_id(lua_State *L)
+{
+    size_t length;
+    const char *text = luaL_checklstring(L, 1, &length);
+    char digits[17];
+    snprintf(digits, sizeof digits, "%016llx", (unsigned long long)vlock_chain_id(text, length));
+    lua_pushstring(L, digits);
+    return 1;
+}
+
 /* chain(): an empty one, for one key. */
 static int l_chain(lua_State *L)
 {
@@ -208,7 +220,7 @@ static void register_type(lua_State *L, const char *name, const luaL_Reg *method
 
 int vlock_lib_lab_open(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"histogram", l_histogram}, {"chain", l_chain}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"histogram", l_histogram}, {"chain", l_chain}, {"id", l_id}, {NULL, NULL}};
     static const luaL_Reg histogram_methods[] = {
         {"record", l_record}, {"add", l_histogram_add}, {"percentile", l_percentile}, {"count", l_histogram_count}, {"mean", l_mean}, {"min", l_min},
         {"max", l_max},       {NULL, NULL}};

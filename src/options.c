@@ -48,6 +48,7 @@ static const struct option options[] = {
     {"sweep", 0, FORM_TEXT, "NAME=A,B,C", "once for each value of workers, keys, rate ... or of a parameter; two sweeps make a grid"},
     {"require", 0, FORM_TEXT, "EXPR", "a threshold over a field of the JSON: 'p99<20ms'; not met: exit code 4; repeatable"},
     {"interval", 0, FORM_DURATION, "TIME", "a line on standard error every so often, while it runs"},
+    {"history", 0, FORM_TEXT, "FILE", "write down every attempt of every run, as JSON lines; vlockrun verify FILE checks it"},
     {NULL, 0, FORM_NONE, NULL, "In general"},
     {"json", 0, FORM_NONE, NULL, "one JSON document on standard output; all else goes to standard error"},
     {"seed", 0, FORM_COUNT, "N", "start of all random numbers, default: from the system"},
@@ -67,6 +68,7 @@ void vlock_command_line_help(FILE *out)
           "  vlockrun [options] FILE.lua [KEY ... , ARG ...]    run a script; a policy is put under contention\n"
           "  vlockrun [options] -e 'CHUNK' [KEY ... , ARG ...]  the same for one line; FILE - is standard input\n"
           "  vlockrun compare [options] POLICY ...              policies side by side; POLICY@STORE for another store\n"
+          "  vlockrun verify HISTORY ...                        whether the runs that --history wrote down are whole; - is stdin\n"
           "  vlockrun list | show NAME | new KIND NAME          what is there; print one; begin one of your own\n"
           "\n"
           "Examples:\n"

@@ -4,6 +4,7 @@ local core = require "vlock.core"
 local comparison = require "vlock.lab.comparison"
 local entrants = require "vlock.lab.entrant"
 local exit = require "vlock.exit"
+local histories = require "vlock.lab.history"
 local json = require "vlock.json"
 local progress = require "vlock.lab.progress"
 local race = require "vlock.lab.race"
@@ -184,6 +185,7 @@ local function run_lanes(lanes, is_table, options, out)
   end
   local watch = watch_of(options)
   local runs = positive_option(options, "runs", is_table and COMPARED.runs or 1)
+  local history = options.history and exit.refuse(exit.USAGE, histories.create, options.history)
   local url, connect = server_of(options)
   local interrupt = {}
   local ok, entries = pcall(race.run, lanes, {
@@ -192,9 +194,13 @@ local function run_lanes(lanes, is_table, options, out)
     seed = core.seed,
     runs = runs,
     interrupt = interrupt,
+    history = history,
     interval = options.interval ~= nil,
     watch = watch,
   })
+  if history then
+    exit.refuse(exit.SCRIPT, history.close, history)
+  end
   if not ok then
     local is_unreachable = type(entries) == "table" and entries.outcome == "unreachable"
     exit.with(is_unreachable and exit.UNREACHABLE or exit.SCRIPT, "%s", tostring(entries))

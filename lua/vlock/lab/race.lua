@@ -22,8 +22,10 @@ end
 local function run_once(entry, setup, seed, watch)
   local entrant = entry.entrant
   local result, run = lab.run {
+    label = entry.label,
     url = setup.url,
     connect = setup.connect,
+    history = setup.history,
     scenario = entry.scenario,
     seed = seed,
     new_policy = function()
@@ -59,7 +61,7 @@ local function run_rounds(entries, setup)
 end
 
 --- Runs each lane `runs` times. lanes: a list of { entrant, scenario, swept }. setup: url, connect, seed, runs, interrupt (a table, whose
--- field `reason` is set when the run is interrupted), interval, watch(run, {label, number, count}). Returns the entries in the order of
+-- field `reason` is set when the run is interrupted), interval, history, watch(run, {label, number, count}). Returns the entries in the order of
 -- the lanes: label, swept, result (the median of the runs: vlock.lab.statistics), latencies (a histogram of all runs), first_error,
 -- give_up_reason. A lane that an interrupt left without any run is not among them.
 function race.run(lanes, setup)

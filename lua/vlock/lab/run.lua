@@ -64,7 +64,7 @@ end
 local function new_worker(run, index)
   local policy = run.new_policy()
   local bounded = within_the_run(run, policy)
-  local store = run.ledger:recording(run.new_store())
+  local store = run.ledger:recording(run.new_store(), index)
   local fn = scenarios.update_of(run.scenario)
   local worker = {
     index = index,
@@ -240,7 +240,19 @@ local function prepare(run, setup)
   run.server = describe_server(setup.url)
   run.own_store = setup.new_store() -- the lab's, for reading what stands before and after
   run.cells = make_cells(run.scenario.keys)
-  run.ledger = ledger.new(run.cells, run.own_store)
+  local policy = setup.new_policy().describe()
+  run.ledger = ledger.new(run.cells, run.own_store, {
+    is_counter = not run.scenario.new_update,
+    merge = policy.parts.merge,
+    history = setup.history and setup.history:run {
+      label = setup.label,
+      policy = policy,
+      store = run.store_name,
+      server = run.server,
+      scenario = scenarios.shown(run.scenario),
+      seed = run.seed,
+    },
+  })
   run.choose = key_choice.new(run.scenario.dist, run.scenario.keys)
   connect_all(run, setup.connect, scenarios.connections(run.scenario))
 end
@@ -248,7 +260,7 @@ end
 --- Runs one scenario; returns its result (the fields of the JSON: README lists them) and the run itself, for what is no figure: latencies
 -- (a histogram), first_error and give_up_reason (texts, where there were any).
 --
--- setup: connect() makes a connection; url, for the report; scenario (vlock.lab.scenario); seed; new_policy() an instance of the policy
+-- setup: label, what the run is called; connect() makes a connection; url, for the report; history (vlock.lab.history), or nil; scenario (vlock.lab.scenario); seed; new_policy() an instance of the policy
 -- for one worker; new_store() the same for the store; store_name; interrupt, a table: the run ends early once it has a field `reason`;
 -- watch(run), or nil: called before the workers start, to show how it
 -- goes; returns a function that ends it; interval: whether run.recent is wanted.
@@ -269,7 +281,7 @@ function lab.run(setup)
     pcall(remove_keys, run)
     error(reason, 0)
   end
-  local result = results.new(run, run.ledger:verify(run.own_store))
+  local result = results.new(run, run.ledger:verify(run.own_store, run.interrupt.reason ~= nil))
   remove_keys(run)
   for _, connection in ipairs(run.connections) do
     connection:close()
