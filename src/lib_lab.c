@@ -104,7 +104,7 @@ static struct vlock_chain_state check_state(lua_State *L, int index)
     size_t length;
     const char *name = luaL_checklstring(L, index, &length);
     struct vlock_chain_state state = {vlock_chain_id(name, length), 0};
-    if (!lua_isnil(L, index + 1)) {
+    if (!lua_isnoneornil(L, index + 1)) {
         const char *content = luaL_checklstring(L, index + 1, &length);
         state.content = (uint32_t)vlock_chain_id(content, length) | 1; /* never that of an absent one */
     }

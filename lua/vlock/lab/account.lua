@@ -37,9 +37,7 @@ end
 
 -- What a state held, where that is not what it is named by.
 local function content_of(account, value)
-  if account.identity == "stamp" then
-    return value
-  end
+  return account.identity == "stamp" and value or nil
 end
 
 local function number_of(value)
@@ -88,7 +86,9 @@ local function judge_by_number(account, found, first, last)
   end
   local drift = to - from - account.sum
   if drift < 0 then
-    found.lost_updates = math.max(found.lost_updates, -drift)
+    local more = math.max(-drift - found.lost_updates, 0)
+    found.lost_updates = found.lost_updates + more
+    found.missing = math.max(found.missing - more, 0) -- it was these
   elseif drift > 0 and found.unreported > 0 then
     found.unreported = math.max(found.unreported, drift)
   elseif drift > 0 then

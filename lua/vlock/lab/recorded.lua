@@ -159,7 +159,7 @@ local function last(reader, entry)
   check_key(reader, entry.last)
   need_stamp(reader, entry, "stamp")
   reader.run.keys[entry.last] = "ended"
-  reader.sink.last(entry)
+  reader.sink.last(entry, reader.line)
 end
 
 local function finish(reader, entry)
@@ -178,7 +178,7 @@ end
 local TAKE = { history = begin, first = first, attempt = attempt, last = last, ["end"] = finish }
 
 --- Reads the runs of a history from an open file and hands what it says to `sink`, whose functions are called in this order: begin(header,
--- line), first(entry), attempt(entry, line), last(entry), finish(entry). `name`: what the file is called in messages. Raises
+-- line), first(entry), attempt(entry, line), last(entry, line), finish(entry). `name`: what the file is called in messages. Raises
 -- "NAME:LINE: what is wrong", a file without any run included.
 function recorded.read(file, name, sink)
   local reader = setmetatable({ name = name, sink = sink, line = 0 }, Reader)

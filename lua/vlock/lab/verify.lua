@@ -22,6 +22,7 @@ local function new_run(header, line)
     keys = {}, -- in their order
     first = {},
     last = {},
+    last_lines = {}, -- by key
     lines = {}, -- by key: the line of each commit and each write of unknown outcome
     outcomes = { committed = 0, conflict = 0, unknown = 0, error = 0 },
   }
@@ -67,8 +68,9 @@ local function read_runs(file, name, runs)
     attempt = function(entry, line)
       take_attempt(run, entry, line)
     end,
-    last = function(entry)
+    last = function(entry, line)
       run.last[entry.last] = state_of(entry)
+      run.last_lines[entry.last] = line
     end,
     finish = function(entry)
       run.ended = entry
@@ -85,7 +87,8 @@ local function add_culprits(run, key, found)
       run.culprits[#run.culprits + 1] = {
         fault = culprit.fault,
         key = key,
-        line = culprit.commit and lines[culprit.commit],
+        identity = run.header.identity,
+        line = culprit.commit and lines[culprit.commit] or run.last_lines[key],
         other_line = culprit.other and lines[culprit.other],
         from = culprit.from,
         to = culprit.to,
@@ -173,29 +176,32 @@ local function who(entry, line)
   return entry and ("line %d, worker %d (token %s)"):format(line, math.tointeger(entry.worker), entry.token) or nil
 end
 
--- How a state is called: its stamp, else its value.
-local function shown_state(stamp, value)
-  return stamp or value == nil and "absent" or "value " .. value
+-- How a state is called: by what tells it apart.
+local function shown_state(one, stamp, value)
+  if one.identity == "stamp" then
+    return stamp
+  end
+  return value == nil and "an absent value" or "the value " .. value
 end
 
 local SENTENCES = {
   lost = function(one)
-    return ("lost: it was made on %s, and so was that of %s, which goes on"):format(shown_state(one.entry.base, one.entry.base_value),
+    return ("was made on %s, and so was that of %s, which goes on"):format(shown_state(one, one.entry.base, one.entry.base_value),
       who(one.other, one.other_line))
   end,
   duplicated = function(one)
     if one.to then
       return ("moved the version from %d to %d"):format(one.from, one.to)
     end
-    return ("made %s, which %s had made already"):format(shown_state(one.entry.made, one.entry.value), who(one.other, one.other_line))
+    return ("made %s, which %s had made already"):format(shown_state(one, one.entry.made, one.entry.value), who(one.other, one.other_line))
   end,
   unreported = function(one)
-    return one.entry and ("was made on %s, which nobody reported having made"):format(shown_state(one.entry.base, one.entry.base_value))
+    return one.entry.worker and ("was made on %s, which nobody reported having made"):format(shown_state(one, one.entry.base, one.entry.base_value))
       or "the last state is one that nobody reported having made"
   end,
   altered = function(one)
     local maker = who(one.other, one.other_line) or "the first state"
-    return one.entry and ("found the value %s, and not that of %s"):format(one.entry.base_value or "absent", maker)
+    return one.entry.worker and ("found the value %s, and not that of %s"):format(one.entry.base_value or "absent", maker)
       or ("the last state does not have the value of %s"):format(maker)
   end,
   missing = function()
@@ -204,8 +210,8 @@ local SENTENCES = {
 }
 
 local function culprit_text(run, one)
-  local subject = one.entry and ("worker %d (token %s) "):format(math.tointeger(one.entry.worker), one.entry.token) or ""
-  return ("  %s:%d: %s: key %s: %s%s"):format(run.name, one.line or run.line, one.fault, one.key, subject, SENTENCES[one.fault](one))
+  local subject = one.entry.worker and ("the commit of worker %d (token %s) "):format(math.tointeger(one.entry.worker), one.entry.token) or ""
+  return ("  %s:%d: %s: key %s: %s%s"):format(run.name, one.line, one.fault, one.key, subject, SENTENCES[one.fault](one))
 end
 
 local function text_of(run, paint)
