@@ -290,6 +290,7 @@ static void follow_all(struct walk *walk)
         }
     gaps += !walk->is_last_made && !walk->is_last_reached;
     result->unreported = gaps > walk->bridges ? gaps - walk->bridges : 0;
+    result->unknown_applied += gaps - result->unreported;
     if (!walk->is_last_reached)
         result->missing += walk->after_last;
 }

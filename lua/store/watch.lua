@@ -5,6 +5,11 @@ local connection
 local watched -- the cell's key and the stamp read under the WATCH that stands, if one does
 local is_busy = false
 
+-- Whether a connection was lost on which a WATCH or MULTI stood: then nothing of it was applied, and nothing will be.
+local function is_lost(reason)
+  return type(reason) == "table" and reason.err and reason.err:find("^VLOCK the connection was lost since WATCH or MULTI")
+end
+
 -- Several commands make one step: a second task of this client waits for its turn.
 local function in_turn(step, ...)
   while is_busy do
@@ -22,7 +27,9 @@ local function in_turn(step, ...)
 end
 
 local function watch_and_read(cell)
-  connection:call("WATCH", cell.key, cell.version_key)
+  if is_lost(connection:pcall("WATCH", cell.key, cell.version_key)) then
+    connection:call("WATCH", cell.key, cell.version_key)
+  end
   local pair = connection:call("MGET", cell.key, cell.version_key)
   watched = { key = cell.key, stamp = pair[2] or "0" }
   return pair[1] or nil, watched.stamp
@@ -74,7 +81,18 @@ return {
   end,
 
   commit = function(cell, base, value)
-    return in_turn(commit, cell, base, value)
+    local results = table.pack(pcall(in_turn, commit, cell, base, value))
+    if results[1] then
+      return table.unpack(results, 2, results.n)
+    elseif is_lost(results[2]) then
+      return "conflict"
+    end
+    error(results[2], 0)
+  end,
+
+  -- Whoever makes the next version, it is called that.
+  made = function(base)
+    return ("%d"):format(tonumber(base.stamp) + 1)
   end,
 
   version = function(stamp)

@@ -24,9 +24,10 @@ local function chosen(list)
 end
 
 local POLICIES = {
-  "full_jitter", "equal_jitter", "decorrelated", "exponential", "linear", "fixed", "none", "attempts", "budget", "counter",
-  "full_jitter+max", "decorrelated+last_wins", "none+first_wins",
+  "full_jitter", "equal_jitter", "decorrelated", "exponential", "linear", "fixed", "none", "attempts", "budget", "decorrelated+last_wins",
+  "none+first_wins",
 }
+local POLICIES_FOR_NUMBERS = { "counter", "full_jitter+max", "none+min" }
 
 -- Update functions of a scenario's own: values that repeat, cells that are deleted or left alone, values of any bytes.
 local UPDATES = {
@@ -83,8 +84,8 @@ local function random_scenario()
 end
 
 -- Short waits, where the policy has any: a run takes milliseconds.
-local function random_entrant()
-  local one = entrants.from_word(chosen(POLICIES), chosen(STORES))
+local function random_entrant(is_number)
+  local one = entrants.from_word(chosen(is_number and random() < 0.3 and POLICIES_FOR_NUMBERS or POLICIES), chosen(STORES))
   local ok, impatient = pcall(one.with_parameter, one, "cap=2ms")
   return ok and impatient or one
 end
@@ -92,8 +93,8 @@ end
 -- In a task of its own, since a run changes which connection its task uses.
 local function run_once(url, seed)
   return vlock.spawn(function()
-    local one = random_entrant()
     local scenario, update = random_scenario()
+    local one = random_entrant(not update and not scenario.value_size)
     local result = lab.run {
       label = one.label,
       url = url,

@@ -167,8 +167,10 @@ static void an_unplaced_write_explains_one_state_that_nobody_made(void **unused)
     assert_true(CHECK(1, 2, COMMIT(1, 2), UNPLACED(2)).whole); /* not applied */
     assert_true(CHECK(1, 7, COMMIT(1, 2), UNPLACED(2)).whole); /* applied, at the end */
     assert_true(CHECK(1, 3, COMMIT(1, 2), UNPLACED(2), COMMIT(2, 3)).whole);
-    assert_true(CHECK(1, 9, COMMIT(1, 2), UNPLACED(2), COMMIT(6, 7), COMMIT(4, 5), UNPLACED(5), UNPLACED(7)).whole);
-    struct vlock_chain_result result = CHECK(1, 9, COMMIT(1, 2), UNPLACED(2), COMMIT(4, 5), COMMIT(6, 9));
+    struct vlock_chain_result result = CHECK(1, 9, COMMIT(1, 2), UNPLACED(2), COMMIT(6, 7), COMMIT(4, 5), UNPLACED(5), UNPLACED(7));
+    assert_true(result.whole);
+    assert_int_equal(result.unknown_applied, 3);
+    result = CHECK(1, 9, COMMIT(1, 2), UNPLACED(2), COMMIT(4, 5), COMMIT(6, 9));
     assert_false(result.whole);
     assert_int_equal(result.unreported, 1); /* one of 4 and 6 */
     assert_false(CHECK(1, 4, COMMIT(1, 2), UNPLACED(9), COMMIT(3, 4)).whole); /* on a state that nobody made */

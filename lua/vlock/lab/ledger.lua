@@ -11,6 +11,8 @@ local now = core.now
 local Ledger = {}
 Ledger.__index = Ledger
 
+local MOST_READS = 5 -- of one state, where connections die
+
 local UNIQUE_MERGES = { recompute = true, counter = true } -- what they make of a counter is a number that nobody has had
 
 --- How the states of a run can be told apart (see vlock.lab.account): "stamp" or "value"; or nil, and why they cannot. is_counter: whether
@@ -26,13 +28,22 @@ local function identity_of(store, is_counter, merge)
   return "value"
 end
 
-local function read_state(store, cell)
-  local value, stamp = store.read(cell)
-  return { value = value, stamp = stamp }
-end
-
 local function is_unknown(reason)
   return type(reason) == "table" and reason.outcome == "unknown"
+end
+
+-- What stands in a cell. A connection that dies meanwhile must not cost the whole run: what was only read may be read again.
+local function read_state(store, cell)
+  local ok, value, stamp
+  for _ = 1, MOST_READS do
+    ok, value, stamp = pcall(store.read, cell)
+    if ok then
+      return { value = value, stamp = stamp }
+    elseif not is_unknown(value) then
+      break
+    end
+  end
+  error(value, 0)
 end
 
 --- A ledger for these cells, which `store` reads as they stand before the run. about: is_counter, whether the update adds one to a counter;

@@ -181,7 +181,10 @@ end
 
 local function remove_keys(run)
   for _, cell in ipairs(run.cells) do
-    redis.call("DEL", cell.key, cell.version_key)
+    local reply = redis.pcall("DEL", cell.key, cell.version_key)
+    if type(reply) == "table" and reply.err then
+      redis.pcall("DEL", cell.key, cell.version_key) -- its connection may have died; what was measured is no worse for it
+    end
   end
 end
 
