@@ -5,9 +5,10 @@ local connection
 local watched -- the cell's key and the stamp read under the WATCH that stands, if one does
 local is_busy = false
 
--- Whether a connection was lost on which a WATCH or MULTI stood: then nothing of it was applied, and nothing will be.
+-- Whether a connection was lost on which a WATCH or MULTI stood, and EXEC did not reach it: then nothing was applied, and nothing will be.
 local function is_lost(reason)
-  return type(reason) == "table" and reason.err and reason.err:find("^VLOCK the connection was lost since WATCH or MULTI")
+  local text = type(reason) == "table" and reason.err
+  return text and (text:find("^VLOCK the connection was lost since WATCH or MULTI") or text:find("^ERR EXEC without MULTI"))
 end
 
 -- Several commands make one step: a second task of this client waits for its turn.
@@ -27,9 +28,7 @@ local function in_turn(step, ...)
 end
 
 local function watch_and_read(cell)
-  if is_lost(connection:pcall("WATCH", cell.key, cell.version_key)) then
-    connection:call("WATCH", cell.key, cell.version_key)
-  end
+  connection:call("WATCH", cell.key, cell.version_key)
   local pair = connection:call("MGET", cell.key, cell.version_key)
   watched = { key = cell.key, stamp = pair[2] or "0" }
   return pair[1] or nil, watched.stamp
@@ -77,7 +76,14 @@ return {
   doc = "WATCH, MULTI and EXEC on a connection of its own: the textbook way, to compare with.",
 
   read = function(cell)
-    return in_turn(watch_and_read, cell)
+    local ok, value, stamp
+    repeat
+      ok, value, stamp = pcall(in_turn, watch_and_read, cell)
+    until ok or not is_lost(value)
+    if not ok then
+      error(value, 0)
+    end
+    return value, stamp
   end,
 
   commit = function(cell, base, value)
