@@ -263,10 +263,10 @@ end
 --- Runs one scenario; returns its result (the fields of the JSON: README lists them) and the run itself, for what is no figure: latencies
 -- (a histogram), first_error and give_up_reason (texts, where there were any).
 --
--- setup: label, what the run is called; connect() makes a connection; url, for the report; history (vlock.lab.history), or nil; scenario (vlock.lab.scenario); seed; new_policy() an instance of the policy
--- for one worker; new_store() the same for the store; store_name; interrupt, a table: the run ends early once it has a field `reason`;
--- watch(run), or nil: called before the workers start, to show how it
--- goes; returns a function that ends it; interval: whether run.recent is wanted.
+-- setup: label, what the run is called; connect() makes a connection; url, for the report; scenario (vlock.lab.scenario); seed;
+-- new_policy() an instance of the policy for one worker; new_store() the same for the store; store_name; history (vlock.lab.history),
+-- where it is written down, or nil; interrupt, a table: the run ends early once it has a field `reason`; watch(run), or nil: called
+-- before the workers start, to show how it goes; returns a function that ends it; interval: whether run.recent is wanted.
 function lab.run(setup)
   local run = new_run(setup)
   core.watch()
