@@ -163,17 +163,28 @@ static vlock_engine *new_engine(const struct vlock_options *options, struct vloc
     return engine;
 }
 
+/* A seed of ours fits into a double, so that whoever reads it in a JSON document can give it back as it is. */
+static bool pick_seed(uint64_t *seed)
+{
+    if (!*seed) {
+        if (vlock_random_entropy(seed, sizeof *seed) != 0)
+            return false;
+        *seed &= (UINT64_C(1) << 53) - 1;
+    }
+    *seed &= INT64_MAX;
+    return true;
+}
+
 /* Sets up L for the engine; `results` values of `set_up` stay on its stack. Where it fails the engine is closed. */
 static vlock_engine *set_up_state(vlock_engine *engine, lua_State *L, lua_CFunction set_up, int results, uint64_t seed,
                                   struct vlock_error *error)
 {
     struct setup setup = {.engine = engine, .seed = seed};
-    if (!setup.seed && vlock_random_entropy(&setup.seed, sizeof setup.seed) != 0) {
+    if (!pick_seed(&setup.seed)) {
         vlock_error_set(error, VLOCK_ERR_SYSTEM, "the system gives no random bytes");
         vlock_close(engine);
         return NULL;
     }
-    setup.seed &= INT64_MAX;
     lua_pushcfunction(L, set_up);
     lua_pushlightuserdata(L, &setup);
     if (lua_pcall(L, 1, results, 0) != LUA_OK) {

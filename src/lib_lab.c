@@ -4,6 +4,7 @@
 #include <lauxlib.h>
 #include <math.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "chain.h"
 #include "clock.h"
@@ -115,12 +116,28 @@ static struct vlock_chain *check_chain(lua_State *L, int index)
     return *(struct vlock_chain **)luaL_checkudata(L, index, CHAIN_TYPE);
 }
 
-/* The identity of a state of the cell, named by its stamp or its value. */
-static uint64_t check_id(lua_State *L, int index)
+/* A state of the cell, from two arguments: the text that names it, and its content, a text or nil (absent). */
+static struct vlock_chain_state check_state(lua_State *L, int index)
 {
     size_t length;
-    const char *text = luaL_checklstring(L, index, &length);
-    return vlock_chain_id(text, length);
+    const char *name = luaL_checklstring(L, index, &length);
+    struct vlock_chain_state state = {vlock_chain_id(name, length), 0};
+    if (!lua_isnoneornil(L, index + 1)) {
+        const char *content = luaL_checklstring(L, index + 1, &length);
+        state.content = (uint32_t)vlock_chain_id(content, length) | 1; /* never that of an absent one */
+    }
+    return state;
+}
+
+/* id(text): 16 hexadecimal digits that stand for it. */
+static int l_id(lua_State *L)
+{
+    size_t length;
+    const char *text = luaL_checklstring(L, 1, &length);
+    char digits[17];
+    snprintf(digits, sizeof digits, "%016llx", (unsigned long long)vlock_chain_id(text, length));
+    lua_pushstring(L, digits);
+    return 1;
 }
 
 /* chain(): an empty one, for one key. */
@@ -135,18 +152,22 @@ static int l_chain(lua_State *L)
     return 1;
 }
 
-/* c:commit(base, made): a commit that somebody was told of. */
+/* c:commit(base, base's content, made, made's content): a commit that somebody was told of. */
 static int l_commit(lua_State *L)
 {
-    if (vlock_chain_commit(check_chain(L, 1), check_id(L, 2), check_id(L, 3)) != 0)
+    if (vlock_chain_commit(check_chain(L, 1), check_state(L, 2), check_state(L, 4)) != 0)
         return luaL_error(L, "out of memory");
     return 0;
 }
 
-/* c:unknown(base, made): a write of which nobody knows whether it was applied. */
+/* c:unknown(base, base's content, made or nil, made's content): a write of which nobody knows whether it was applied; made nil: nor which
+ * state it would have made. */
 static int l_unknown(lua_State *L)
 {
-    if (vlock_chain_unknown(check_chain(L, 1), check_id(L, 2), check_id(L, 3)) != 0)
+    struct vlock_chain *chain = check_chain(L, 1);
+    int added = lua_isnil(L, 4) ? vlock_chain_unplaced(chain, check_state(L, 2))
+                                : vlock_chain_unknown(chain, check_state(L, 2), check_state(L, 4));
+    if (added != 0)
         return luaL_error(L, "out of memory");
     return 0;
 }
@@ -157,20 +178,42 @@ static void set_count(lua_State *L, const char *name, int64_t count)
     lua_setfield(L, -2, name);
 }
 
-/* c:check(first, last): what stood at the beginning and what stands at the end; returns the findings as a table. */
+/* Numbers of commits count from 1, as they were added. */
+static void push_culprit(lua_State *L, const struct vlock_chain_culprit *culprit)
+{
+    static const char *const faults[] = {"lost", "duplicated", "unreported", "altered", "missing"};
+    lua_createtable(L, 0, 3);
+    lua_pushstring(L, faults[culprit->fault]);
+    lua_setfield(L, -2, "fault");
+    if (culprit->commit != VLOCK_CHAIN_NOBODY)
+        set_count(L, "commit", culprit->commit + 1);
+    if (culprit->other != VLOCK_CHAIN_NOBODY)
+        set_count(L, "other", culprit->other + 1);
+}
+
+/* c:check(first, its content, last, its content): what stood at the beginning and what stands at the end; returns the findings as a
+ * table: see chain.h. culprits: a list of {fault, commit, other}. */
 static int l_check(lua_State *L)
 {
     struct vlock_chain_result result;
-    if (vlock_chain_check(check_chain(L, 1), check_id(L, 2), check_id(L, 3), &result) != 0)
+    if (vlock_chain_check(check_chain(L, 1), check_state(L, 2), check_state(L, 4), &result) != 0)
         return luaL_error(L, "out of memory");
-    lua_createtable(L, 0, 6);
+    lua_createtable(L, 0, 9);
     set_count(L, "commits", result.commits);
     set_count(L, "lost_updates", result.lost_updates);
     set_count(L, "duplicated", result.duplicated);
-    set_count(L, "unknown_applied", result.unknown_applied);
+    set_count(L, "unreported", result.unreported);
+    set_count(L, "altered", result.altered);
     set_count(L, "missing", result.missing);
+    set_count(L, "unknown_applied", result.unknown_applied);
     lua_pushboolean(L, result.whole);
     lua_setfield(L, -2, "whole");
+    lua_createtable(L, (int)result.culprit_count, 0);
+    for (size_t i = 0; i < result.culprit_count; i++) {
+        push_culprit(L, &result.culprits[i]);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    lua_setfield(L, -2, "culprits");
     return 1;
 }
 
@@ -236,7 +279,8 @@ static void register_type(lua_State *L, const char *name, const luaL_Reg *method
 
 int vlock_lib_lab_open(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"histogram", l_histogram}, {"chain", l_chain}, {"janitor", l_janitor}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"histogram", l_histogram}, {"chain", l_chain}, {"id", l_id}, {"janitor", l_janitor}, {NULL, NULL}};
     static const luaL_Reg histogram_methods[] = {
         {"record", l_record}, {"add", l_histogram_add}, {"percentile", l_percentile},   {"count", l_histogram_count}, {"count_up_to", l_count_up_to},
         {"mean", l_mean},     {"min", l_min},           {"max", l_max},                 {"deviation", l_deviation},   {NULL, NULL}};

@@ -54,6 +54,7 @@ static const struct option options[] = {
     {"report", 0, FORM_TEXT, "FILE", "one HTML page with tables, pictures, the exact command, seed and versions"},
     {"hgrm", 0, FORM_TEXT, "FILE", "latencies as HdrHistogram's plotter reads them; of several policies, a file each: FILE.NAME"},
     {"interval", 0, FORM_DURATION, "TIME", "a line on standard error every so often, while it runs"},
+    {"history", 0, FORM_TEXT, "FILE", "write down every attempt of every run, as JSON lines; vlockrun verify FILE checks it"},
     {NULL, 0, FORM_NONE, NULL, "In general"},
     {"json", 0, FORM_NONE, NULL, "one JSON document on standard output; all else goes to standard error"},
     {"seed", 0, FORM_COUNT, "N", "start of all random numbers, default: from the system"},
@@ -73,6 +74,7 @@ void vlock_command_line_help(FILE *out)
           "  vlockrun [options] FILE.lua [KEY ... , ARG ...]    run a script; a policy is put under contention\n"
           "  vlockrun [options] -e 'CHUNK' [KEY ... , ARG ...]  the same for one line; FILE - is standard input\n"
           "  vlockrun compare [options] POLICY ...              policies side by side; POLICY@STORE for another store\n"
+          "  vlockrun verify HISTORY ...                        whether the runs that --history wrote down are whole; - is stdin\n"
           "  vlockrun list | show NAME | new KIND NAME          what is there; print one; begin one of your own\n"
           "\n"
           "Examples:\n"

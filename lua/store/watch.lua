@@ -5,6 +5,12 @@ local connection
 local watched -- the cell's key and the stamp read under the WATCH that stands, if one does
 local is_busy = false
 
+-- Whether a connection was lost on which a WATCH or MULTI stood, and EXEC did not reach it: then nothing was applied, and nothing will be.
+local function is_lost(reason)
+  local text = type(reason) == "table" and reason.err
+  return text and (text:find("^VLOCK the connection was lost since WATCH or MULTI") or text:find("^ERR EXEC without MULTI"))
+end
+
 -- Several commands make one step: a second task of this client waits for its turn.
 local function in_turn(step, ...)
   while is_busy do
@@ -70,11 +76,29 @@ return {
   doc = "WATCH, MULTI and EXEC on a connection of its own: the textbook way, to compare with.",
 
   read = function(cell)
-    return in_turn(watch_and_read, cell)
+    local ok, value, stamp
+    repeat
+      ok, value, stamp = pcall(in_turn, watch_and_read, cell)
+    until ok or not is_lost(value)
+    if not ok then
+      error(value, 0)
+    end
+    return value, stamp
   end,
 
   commit = function(cell, base, value)
-    return in_turn(commit, cell, base, value)
+    local results = table.pack(pcall(in_turn, commit, cell, base, value))
+    if results[1] then
+      return table.unpack(results, 2, results.n)
+    elseif is_lost(results[2]) then
+      return "conflict"
+    end
+    error(results[2], 0)
+  end,
+
+  -- Whoever makes the next version, it is called that.
+  made = function(base)
+    return ("%d"):format(tonumber(base.stamp) + 1)
   end,
 
   version = function(stamp)

@@ -164,6 +164,9 @@ local verbs = {
   new = function(rest)
     return show_text(exit.refuse(exit.USAGE, require("vlock.catalog").new, rest[2], rest[3]))
   end,
+  verify = function(rest, options)
+    return require("vlock.lab.verify").run(table.move(rest, 2, #rest, 1, {}), options, command.stdout)
+  end,
   compare = function(rest, options)
     if options.json then
       redirect_prints()

@@ -230,6 +230,10 @@ function json.decode_exact(text)
   return read_document(text, exact_number)
 end
 
+--- The value of a JSON text as lua-cjson has it: many times as fast, for what is one line of many. All numbers are floats. Raises on bad
+-- text.
+json.decode_fast = cjson.decode
+
 -- ---- writing
 
 local escapes = {

@@ -65,6 +65,25 @@ END
     [ "$status" -eq 4 ]
 }
 
+@test "verify: whole, broken, and where nothing can be said" {
+    "$vlockrun" --history whole.jsonl --runs 2 -n 200 "$TOP/$policy"
+    valid verify verify whole.jsonl
+    [ "$status" -eq 0 ]
+    "$vlockrun" --history broken.jsonl -n 200 --store "$TOP/tests/fixtures/cheats/blind.lua" "$TOP/$policy" || true
+    valid verify verify broken.jsonl whole.jsonl
+    [ "$status" -eq 4 ]
+    "$vlockrun" --history unsaid.jsonl -n 20 -e '{ backoff = "none", merge = "last_wins" }' --store "$TOP/tests/fixtures/cheats/blind.lua" || true
+    cat >plain.lua <<'END'
+return {
+  read = function(cell) return redis.call("GET", cell.key) or nil, "" end,
+  commit = function(cell, base, value) redis.call("SET", cell.key, value) return "committed", "" end,
+}
+END
+    valid lab --history unsaid.jsonl -n 20 --store ./plain.lua -e '{ backoff = "none", scenario = { update = function() return "x" end } }'
+    valid verify verify unsaid.jsonl
+    grep -q '"verified":null' out.json
+}
+
 @test "the schema itself refuses what is not in it" {
     valid lab --commits 10 "$TOP/$policy"
     sed -i 's/"commits":10/"comits":10/' out.json

@@ -11,8 +11,20 @@
 
 struct step {
     uint64_t base, made;
-    bool is_unknown;
+    int kind;
+    uint32_t base_content, made_content;
 };
+
+enum { IS_COMMIT, IS_UNKNOWN, IS_UNPLACED };
+
+#define COMMIT(base, made) {base, made, IS_COMMIT, 0, 0}
+#define UNKNOWN(base, made) {base, made, IS_UNKNOWN, 0, 0}
+#define UNPLACED(base) {base, 0, IS_UNPLACED, 0, 0}
+
+static struct vlock_chain_state state(uint64_t id)
+{
+    return (struct vlock_chain_state){id, 0};
+}
 
 static struct vlock_chain_result check(const struct step *steps, size_t count, uint64_t first, uint64_t last)
 {
@@ -20,11 +32,13 @@ static struct vlock_chain_result check(const struct step *steps, size_t count, u
     struct vlock_chain_result result;
     assert_non_null(chain);
     for (size_t i = 0; i < count; i++) {
-        int added = steps[i].is_unknown ? vlock_chain_unknown(chain, steps[i].base, steps[i].made)
-                                        : vlock_chain_commit(chain, steps[i].base, steps[i].made);
+        struct vlock_chain_state base = {steps[i].base, steps[i].base_content}, made = {steps[i].made, steps[i].made_content};
+        int added = steps[i].kind == IS_UNPLACED  ? vlock_chain_unplaced(chain, base)
+                    : steps[i].kind == IS_UNKNOWN ? vlock_chain_unknown(chain, base, made)
+                                               : vlock_chain_commit(chain, base, made);
         assert_int_equal(added, 0);
     }
-    assert_int_equal(vlock_chain_check(chain, first, last, &result), 0);
+    assert_int_equal(vlock_chain_check(chain, state(first), state(last), &result), 0);
     vlock_chain_free(chain);
     return result;
 }
@@ -32,10 +46,10 @@ static struct vlock_chain_result check(const struct step *steps, size_t count, u
 #define CHECK(first, last, ...) \
     check((struct step[]){__VA_ARGS__}, sizeof((struct step[]){__VA_ARGS__}) / sizeof(struct step), first, last)
 
-static void a_whole_chain_is_whole_in_any_order(void **state)
+static void a_whole_chain_is_whole_in_any_order(void **unused)
 {
-    (void)state;
-    struct vlock_chain_result result = CHECK(10, 14, {12, 13, 0}, {10, 11, 0}, {13, 14, 0}, {11, 12, 0});
+    (void)unused;
+    struct vlock_chain_result result = CHECK(10, 14, COMMIT(12, 13), COMMIT(10, 11), COMMIT(13, 14), COMMIT(11, 12));
     assert_true(result.whole);
     assert_int_equal(result.commits, 4);
     assert_int_equal(result.lost_updates + result.duplicated + result.missing + result.unknown_applied, 0);
@@ -43,72 +57,161 @@ static void a_whole_chain_is_whole_in_any_order(void **state)
     assert_true(result.whole);
 }
 
-static void two_commits_on_one_base_are_a_lost_update(void **state)
+static void two_commits_on_one_base_are_a_lost_update(void **unused)
 {
-    (void)state;
-    struct vlock_chain_result result = CHECK(1, 3, {1, 2, 0}, {2, 3, 0}, {2, 9, 0});
+    (void)unused;
+    struct vlock_chain_result result = CHECK(1, 3, COMMIT(1, 2), COMMIT(2, 3), COMMIT(2, 9));
     assert_false(result.whole);
     assert_int_equal(result.lost_updates, 1);
     assert_int_equal(result.missing, 0);
-    result = CHECK(1, 2, {1, 2, 0}, {1, 2, 0}); /* the same value made twice: one of them is lost */
+    result = CHECK(1, 2, COMMIT(1, 2), COMMIT(1, 2)); /* the same value made twice: one of them is lost */
     assert_int_equal(result.lost_updates, 1);
     assert_int_equal(result.duplicated, 0);
 }
 
-static void a_state_made_twice_is_a_duplicate(void **state)
+static void a_state_made_twice_is_a_duplicate(void **unused)
 {
-    (void)state;
-    struct vlock_chain_result result = CHECK(1, 4, {1, 2, 0}, {2, 3, 0}, {3, 2, 0}, {4, 4, 0});
+    (void)unused;
+    struct vlock_chain_result result = CHECK(1, 4, COMMIT(1, 2), COMMIT(2, 3), COMMIT(3, 2), COMMIT(4, 4));
     assert_false(result.whole);
     assert_int_equal(result.duplicated, 1);
 }
 
-static void a_gap_and_a_wrong_end_are_found(void **state)
+static void a_gap_and_a_wrong_end_are_found(void **unused)
 {
-    (void)state;
-    struct vlock_chain_result result = CHECK(1, 5, {1, 2, 0}, {3, 4, 0}, {4, 5, 0});
+    (void)unused;
+    struct vlock_chain_result result = CHECK(1, 5, COMMIT(1, 2), COMMIT(3, 4), COMMIT(4, 5));
+    assert_false(result.whole);
+    assert_int_equal(result.unreported, 1); /* state 3 */
+    assert_int_equal(result.missing, 0);
+    result = CHECK(1, 9, COMMIT(1, 2), COMMIT(2, 3)); /* something else stands there */
+    assert_false(result.whole);
+    assert_int_equal(result.unreported, 1);
+    result = CHECK(1, 2, COMMIT(1, 2), COMMIT(2, 3), COMMIT(3, 4)); /* the last two commits are not there */
     assert_false(result.whole);
     assert_int_equal(result.missing, 2);
-    assert_false(CHECK(1, 9, {1, 2, 0}, {2, 3, 0}).whole); /* something else stands there */
-    assert_false(CHECK(1, 2, {1, 2, 0}, {2, 3, 0}).whole); /* the last commit is not there */
+    result = CHECK(1, 1, COMMIT(1, 2)); /* not one of them is */
+    assert_false(result.whole);
+    assert_int_equal(result.missing, 1);
     assert_false(check(NULL, 0, 5, 6).whole);
+    result = CHECK(1, 2, COMMIT(1, 2), COMMIT(7, 8), COMMIT(8, 7)); /* a ring beside the chain */
+    assert_false(result.whole);
+    assert_int_equal(result.missing, 2);
 }
 
-static void an_unknown_write_may_fill_a_gap_or_not_have_happened(void **state)
+static void an_unknown_write_may_fill_a_gap_or_not_have_happened(void **unused)
 {
-    (void)state;
-    struct vlock_chain_result result = CHECK(1, 4, {1, 2, 0}, {2, 3, 1}, {3, 4, 0});
+    (void)unused;
+    struct vlock_chain_result result = CHECK(1, 4, COMMIT(1, 2), UNKNOWN(2, 3), COMMIT(3, 4));
     assert_true(result.whole);
     assert_int_equal(result.unknown_applied, 1);
-    result = CHECK(1, 3, {1, 2, 0}, {2, 9, 1}, {2, 3, 0});
+    result = CHECK(1, 3, COMMIT(1, 2), UNKNOWN(2, 9), COMMIT(2, 3));
     assert_true(result.whole);
     assert_int_equal(result.unknown_applied, 0);
-    assert_true(CHECK(1, 2, {1, 2, 0}, {2, 3, 1}).whole);                         /* not applied, at the end */
-    assert_true(CHECK(1, 3, {1, 2, 0}, {2, 3, 1}).whole);                         /* applied, at the end */
-    assert_true(CHECK(1, 4, {1, 2, 0}, {2, 8, 1}, {2, 3, 1}, {3, 4, 0}).whole);   /* one of two */
-    assert_true(CHECK(1, 4, {1, 2, 0}, {2, 3, 1}, {2, 8, 1}, {3, 4, 0}).whole);
-    assert_false(CHECK(1, 5, {1, 2, 0}, {3, 4, 1}, {4, 5, 0}).whole);             /* fills another gap */
+    assert_true(CHECK(1, 2, COMMIT(1, 2), UNKNOWN(2, 3)).whole);                         /* not applied, at the end */
+    assert_true(CHECK(1, 3, COMMIT(1, 2), UNKNOWN(2, 3)).whole);                         /* applied, at the end */
+    assert_true(CHECK(1, 4, COMMIT(1, 2), UNKNOWN(2, 8), UNKNOWN(2, 3), COMMIT(3, 4)).whole);   /* one of two */
+    assert_true(CHECK(1, 4, COMMIT(1, 2), UNKNOWN(2, 3), UNKNOWN(2, 8), COMMIT(3, 4)).whole);
+    assert_false(CHECK(1, 5, COMMIT(1, 2), UNKNOWN(3, 4), COMMIT(4, 5)).whole);             /* fills another gap */
 }
 
-static void a_value_that_comes_back_is_no_endless_loop(void **state)
+static void the_survivor_of_two_commits_goes_on_and_the_loser_is_named(void **unused)
 {
-    (void)state;
-    assert_true(CHECK(1, 1, {1, 1, 0}).whole);
-    struct vlock_chain_result result = CHECK(1, 1, {1, 2, 0}, {2, 1, 0});
+    (void)unused;
+    struct vlock_chain_result result = CHECK(1, 5, COMMIT(1, 9), COMMIT(1, 2), COMMIT(2, 3), COMMIT(3, 4), COMMIT(4, 5));
+    assert_int_equal(result.lost_updates, 1);
+    assert_int_equal(result.missing + result.unreported + result.altered + result.duplicated, 0);
+    assert_int_equal(result.culprit_count, 1);
+    assert_int_equal(result.culprits[0].fault, VLOCK_CHAIN_LOST);
+    assert_int_equal(result.culprits[0].commit, 0);
+    assert_int_equal(result.culprits[0].other, 1);
+}
+
+static void states_that_nobody_made_are_counted_and_the_chain_goes_on_behind_them(void **unused)
+{
+    (void)unused;
+    struct vlock_chain_result result = CHECK(1, 9, COMMIT(1, 2), COMMIT(3, 4), COMMIT(4, 5), COMMIT(7, 8), COMMIT(8, 9));
+    assert_false(result.whole);
+    assert_int_equal(result.unreported, 2); /* 3 and 7 */
+    assert_int_equal(result.missing + result.lost_updates, 0);
+    assert_int_equal(result.culprits[0].fault, VLOCK_CHAIN_UNREPORTED);
+    assert_int_equal(result.culprits[0].commit, 1);
+    assert_int_equal(result.culprits[1].commit, 3);
+    result = CHECK(1, 3, COMMIT(1, 2), COMMIT(2, 3), UNKNOWN(3, 4), UNKNOWN(7, 8)); /* somebody read 7 */
+    assert_false(result.whole);
+    assert_int_equal(result.unreported, 1);
+}
+
+static void a_state_that_is_found_with_another_content_is_altered(void **unused)
+{
+    (void)unused;
+    struct vlock_chain_result result = CHECK(1, 3, {1, 2, IS_COMMIT, 0, 20}, {2, 3, IS_COMMIT, 20, 0});
+    assert_true(result.whole);
+    result = CHECK(1, 3, {1, 2, IS_COMMIT, 0, 20}, {2, 3, IS_COMMIT, 21, 0});
+    assert_false(result.whole);
+    assert_int_equal(result.altered, 1);
+    assert_int_equal(result.culprits[0].fault, VLOCK_CHAIN_ALTERED);
+    assert_int_equal(result.culprits[0].commit, 1);
+    assert_int_equal(result.culprits[0].other, 0);
+    assert_int_equal(CHECK(1, 2, {1, 2, IS_COMMIT, 5, 0}).altered, 1); /* the first state */
+    result = CHECK(1, 2, {1, 2, IS_COMMIT, 0, 7}); /* the last */
+    assert_int_equal(result.altered, 1);
+    assert_false(result.whole);
+    assert_int_equal(result.culprits[0].commit, VLOCK_CHAIN_NOBODY);
+}
+
+static void an_unplaced_write_explains_one_state_that_nobody_made(void **unused)
+{
+    (void)unused;
+    assert_true(CHECK(1, 4, COMMIT(1, 2), UNPLACED(2), COMMIT(3, 4)).whole);
+    assert_true(CHECK(1, 2, COMMIT(1, 2), UNPLACED(2)).whole); /* not applied */
+    assert_true(CHECK(1, 7, COMMIT(1, 2), UNPLACED(2)).whole); /* applied, at the end */
+    assert_true(CHECK(1, 3, COMMIT(1, 2), UNPLACED(2), COMMIT(2, 3)).whole);
+    struct vlock_chain_result result = CHECK(1, 9, COMMIT(1, 2), UNPLACED(2), COMMIT(6, 7), COMMIT(4, 5), UNPLACED(5), UNPLACED(7));
+    assert_true(result.whole);
+    assert_int_equal(result.unknown_applied, 3);
+    result = CHECK(1, 9, COMMIT(1, 2), UNPLACED(2), COMMIT(4, 5), COMMIT(6, 9));
+    assert_false(result.whole);
+    assert_int_equal(result.unreported, 1); /* one of 4 and 6 */
+    assert_false(CHECK(1, 4, COMMIT(1, 2), UNPLACED(9), COMMIT(3, 4)).whole); /* on a state that nobody made */
+    assert_false(CHECK(1, 4, COMMIT(1, 2), UNPLACED(1), COMMIT(3, 4)).whole); /* somebody else went on from 1 */
+}
+
+static void thousands_of_unknown_writes_on_one_base_take_linear_time(void **unused)
+{
+    enum { COUNT = 300000 };
+    (void)unused;
+    struct vlock_chain *chain = vlock_chain_new();
+    struct vlock_chain_result result;
+    int64_t start = vlock_clock_now();
+    for (uint64_t i = 0; i < COUNT; i++)
+        assert_int_equal(vlock_chain_unknown(chain, state(1), state(i + 2)), 0);
+    assert_int_equal(vlock_chain_check(chain, state(1), state(COUNT), &result), 0);
+    assert_true(result.whole);
+    assert_int_equal(result.unknown_applied, 1);
+    assert_true(vlock_clock_now() - start < 60 * VLOCK_NS_PER_SECOND); /* some 0.1 s; quadratic, minutes */
+    vlock_chain_free(chain);
+}
+
+static void a_value_that_comes_back_is_no_endless_loop(void **unused)
+{
+    (void)unused;
+    assert_true(CHECK(1, 1, COMMIT(1, 1)).whole);
+    struct vlock_chain_result result = CHECK(1, 1, COMMIT(1, 2), COMMIT(2, 1));
     assert_true(result.whole);
     assert_int_equal(result.commits, 2);
 }
 
-static void a_million_commits_take_linear_time(void **state)
+static void a_million_commits_take_linear_time(void **unused)
 {
-    (void)state;
+    (void)unused;
     enum { COUNT = 1000000 };
     struct vlock_chain *chain = vlock_chain_new();
     struct vlock_chain_result result;
     int64_t start = vlock_clock_now();
     for (uint64_t i = COUNT; i > 0; i--)
-        assert_int_equal(vlock_chain_commit(chain, i, i + 1), 0);
-    assert_int_equal(vlock_chain_check(chain, 1, COUNT + 1, &result), 0);
+        assert_int_equal(vlock_chain_commit(chain, state(i), state(i + 1)), 0);
+    assert_int_equal(vlock_chain_check(chain, state(1), state(COUNT + 1), &result), 0);
     assert_true(result.whole);
     assert_int_equal(result.commits, COUNT);
     assert_true(vlock_clock_now() - start < 60 * VLOCK_NS_PER_SECOND); /* some 0.2 s; under valgrind, 10; quadratic, hours */
@@ -117,16 +220,16 @@ static void a_million_commits_take_linear_time(void **state)
     chain = vlock_chain_new(); /* all on one base */
     start = vlock_clock_now();
     for (uint64_t i = 0; i < COUNT / 10; i++)
-        assert_int_equal(vlock_chain_commit(chain, 1, i + 2), 0);
-    assert_int_equal(vlock_chain_check(chain, 1, 2, &result), 0);
+        assert_int_equal(vlock_chain_commit(chain, state(1), state(i + 2)), 0);
+    assert_int_equal(vlock_chain_check(chain, state(1), state(2), &result), 0);
     assert_int_equal(result.lost_updates, COUNT / 10 - 1);
     assert_true(vlock_clock_now() - start < 60 * VLOCK_NS_PER_SECOND); /* some 0.2 s; under valgrind, 10; quadratic, hours */
     vlock_chain_free(chain);
 }
 
-static void identities_tell_texts_apart(void **state)
+static void identities_tell_texts_apart(void **unused)
 {
-    (void)state;
+    (void)unused;
     assert_true(vlock_chain_id("1", 1) == vlock_chain_id("1", 1));
     assert_true(vlock_chain_id("", 0) != vlock_chain_id("\0", 1));
     assert_true(vlock_chain_id("12345678", 8) != vlock_chain_id("12345678\0", 9));
@@ -146,6 +249,11 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_state_made_twice_is_a_duplicate),
     cmocka_unit_test(a_gap_and_a_wrong_end_are_found),
     cmocka_unit_test(an_unknown_write_may_fill_a_gap_or_not_have_happened),
+    cmocka_unit_test(the_survivor_of_two_commits_goes_on_and_the_loser_is_named),
+    cmocka_unit_test(states_that_nobody_made_are_counted_and_the_chain_goes_on_behind_them),
+    cmocka_unit_test(a_state_that_is_found_with_another_content_is_altered),
+    cmocka_unit_test(an_unplaced_write_explains_one_state_that_nobody_made),
+    cmocka_unit_test(thousands_of_unknown_writes_on_one_base_take_linear_time),
     cmocka_unit_test(a_value_that_comes_back_is_no_endless_loop),
     cmocka_unit_test(a_million_commits_take_linear_time),
     cmocka_unit_test(identities_tell_texts_apart),

@@ -6,6 +6,7 @@ local entrants = require "vlock.lab.entrant"
 local exit = require "vlock.exit"
 local files = require "vlock.lab.files"
 local footprint = require "vlock.lab.footprint"
+local histories = require "vlock.lab.history"
 local json = require "vlock.json"
 local progress = require "vlock.lab.progress"
 local race = require "vlock.lab.race"
@@ -200,6 +201,7 @@ local function run_lanes(lanes, is_table, options, out)
   announce(lanes)
   local watch = watch_of(options)
   local runs = positive_option(options, "runs", is_table and COMPARED.runs or 1)
+  local history = options.history and exit.refuse(exit.USAGE, histories.create, options.history)
   local url, connect = server_of(options)
   local interrupt = {}
   local ok, entries = pcall(race.run, lanes, {
@@ -210,9 +212,13 @@ local function run_lanes(lanes, is_table, options, out)
     seed = core.seed,
     runs = runs,
     interrupt = interrupt,
+    history = history,
     interval = options.interval ~= nil,
     watch = watch,
   })
+  if history then
+    exit.refuse(exit.SCRIPT, history.close, history)
+  end
   if not ok then
     local is_unreachable = type(entries) == "table" and entries.outcome == "unreachable"
     exit.with(is_unreachable and exit.UNREACHABLE or exit.SCRIPT, "%s", tostring(entries))

@@ -3,6 +3,7 @@
 
 local core = require "vlock.core"
 local figures = require "vlock.lab.figures"
+local findings = require "vlock.lab.findings"
 
 local comparison = {}
 
@@ -128,10 +129,9 @@ function comparison.notes(entry)
     notes[#notes + 1] = string.format(...)
   end
   if result.verified == false then
-    note("BROKEN: %s lost, %s duplicated, %s missing", figures.grouped(result.lost_updates), figures.grouped(result.duplicated),
-      figures.grouped(result.missing))
+    note("BROKEN: %s", findings.words(result))
   elseif result.verified ~= true then
-    note("not verified")
+    note("not verified: %s", result.not_verified)
   end
   if result.starved then
     note("STARVES others: %s to %s commits/s a worker", figures.grouped(result.fairness.min), figures.grouped(result.fairness.max))

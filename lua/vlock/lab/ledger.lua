@@ -1,72 +1,131 @@
 -- What the workers of a run saw of its keys: every commit they were told of, on which state it was made and which state it made. One
--- chain per key; at the end each must lead from the first state to the one that stands on the server.
+-- account per key; at the end each must lead from the first state to the one that stands on the server. Where a history is wanted, each
+-- attempt is written there as well.
 
-local lab_core = require "vlock.lab_core"
+local accounts = require "vlock.lab.account"
+local core = require "vlock.core"
+local findings = require "vlock.lab.findings"
+
+local now = core.now
 
 local Ledger = {}
 Ledger.__index = Ledger
 
--- What names a state of the cell: its stamp where the store has versions, else its value.
-local function identity(store, value, stamp)
-  if store.version then
-    return stamp
-  end
-  return value == nil and "absent" or "value:" .. value
-end
+local MOST_READS = 5 -- of one state, where connections die
 
-local function read_identity(store, cell)
-  local value, stamp = store.read(cell)
-  return identity(store, value, stamp)
+local UNIQUE_MERGES = { recompute = true, counter = true } -- what they make of a counter is a number that nobody has had
+
+--- How the states of a run can be told apart (see vlock.lab.account): "stamp" or "value"; or nil, and why they cannot. is_counter: whether
+-- the update is the default one; merge: the name of the policy's.
+local function identity_of(store, is_counter, merge)
+  if store.version then
+    return "stamp"
+  elseif not is_counter then
+    return nil, "the store has no versions, and the update is the scenario's own: its values may repeat"
+  elseif not UNIQUE_MERGES[merge] then
+    return nil, ("the store has no versions, and the merge '%s' may write a value twice"):format(merge)
+  end
+  return "value"
 end
 
 local function is_unknown(reason)
   return type(reason) == "table" and reason.outcome == "unknown"
 end
 
---- A ledger for these cells, which `store` reads as they stand before the run.
-local function new(list, store)
-  local self = setmetatable({ cells = list, chains = {}, first = {}, calls = 0 }, Ledger)
+-- What stands in a cell. A connection that dies meanwhile must not cost the whole run: what was only read may be read again.
+local function read_state(store, cell)
+  local ok, value, stamp
+  for _ = 1, MOST_READS do
+    ok, value, stamp = pcall(store.read, cell)
+    if ok then
+      return { value = value, stamp = stamp }
+    elseif not is_unknown(value) then
+      break
+    end
+  end
+  error(value, 0)
+end
+
+--- A ledger for these cells, which `store` reads as they stand before the run. about: is_counter, whether the update adds one to a counter;
+-- merge, the name of the policy's; history, where one is written (vlock.lab.history): a run of it.
+local function new(list, store, about)
+  local identity, reason = identity_of(store, about.is_counter, about.merge)
+  local is_counter = about.is_counter and UNIQUE_MERGES[about.merge] or false
+  local self = setmetatable({
+    cells = list,
+    accounts = {},
+    first = {},
+    calls = 0,
+    identity = identity,
+    not_verified = reason,
+    history = about.history,
+  }, Ledger)
+  if self.history then
+    self.history:begin(identity, reason, is_counter)
+  end
   for _, cell in ipairs(list) do
-    self.chains[cell.key] = lab_core.chain()
-    self.first[cell.key] = read_identity(store, cell)
+    local state = read_state(store, cell)
+    self.first[cell.key] = state
+    self.accounts[cell.key] = identity and accounts.new(identity, is_counter)
+    if self.history then
+      self.history:first(cell.key, state)
+    end
   end
   return self
 end
 
---- The same store, writing down every commit that is sent through it. self.calls counts them.
-function Ledger:recording(store)
+-- What became of an attempt, and the state that it made, or may have made.
+local function outcome_of(store, base, value, token, ok, result, stamp)
+  local made = { value = value }
+  if ok and result == "committed" then
+    made.stamp, made.version = stamp, store.version and store.version(stamp)
+    return "committed", made
+  elseif not ok and is_unknown(result) then
+    made.stamp = store.version and store.made and store.made(base, token)
+    return "unknown", made
+  end
+  return ok and "conflict" or "error", made -- an error is surely not applied: see the table of server errors
+end
+
+--- The same store for one worker, writing down every commit that is sent through it. self.calls counts them.
+function Ledger:recording(store, worker)
   local recorded = setmetatable({}, { __index = store })
   function recorded.commit(cell, base, value, token)
     self.calls = self.calls + 1
-    local chain = self.chains[cell.key]
-    local from = identity(store, base.value, base.stamp)
+    local started = now()
     local ok, result, a, b = pcall(store.commit, cell, base, value, token)
-    if not ok then
-      if is_unknown(result) then
-        local made = store.version and store.made and store.made(base, token)
-        chain:unknown(from, made or identity(store, value, "unknown:" .. token))
-      end
-      error(result, 0)
+    local outcome, made = outcome_of(store, base, value, token, ok, result, a)
+    local account = self.accounts[cell.key]
+    if account and outcome == "committed" then
+      account:commit(base, made)
+    elseif account and outcome == "unknown" then
+      account:unknown(base, made)
     end
-    if result == "committed" then
-      chain:commit(from, identity(store, value, a))
+    if self.history then
+      self.history:attempt(cell.key, worker, outcome, base, made, token, started)
+    end
+    if not ok then
+      error(result, 0)
     end
     return result, a, b
   end
   return recorded
 end
 
---- Whether all of it is whole, as `store` reads the cells now: a table of lost_updates, duplicated, missing and whole.
-function Ledger:verify(store)
-  local found = { lost_updates = 0, duplicated = 0, missing = 0, whole = true }
-  for _, cell in ipairs(self.cells) do
-    local result = self.chains[cell.key]:check(self.first[cell.key], read_identity(store, cell))
-    found.lost_updates = found.lost_updates + result.lost_updates
-    found.duplicated = found.duplicated + result.duplicated
-    found.missing = found.missing + result.missing
-    found.whole = found.whole and result.whole
+--- Whether all of it is whole, as `store` reads the cells now: see vlock.lab.findings. The history, where there is one, ends with it.
+function Ledger:verify(store, is_interrupted)
+  local list = {}
+  for i, cell in ipairs(self.cells) do
+    local last = read_state(store, cell)
+    list[i] = self.identity and self.accounts[cell.key]:check(self.first[cell.key], last)
+    if self.history then
+      self.history:last(cell.key, last)
+    end
   end
-  return found
+  if self.history then
+    self.history:finish(is_interrupted)
+  end
+  return findings.sum(list, self.not_verified)
 end
 
 return { new = new }

@@ -22,10 +22,12 @@ end
 local function run_once(entry, setup, seed, watch)
   local entrant = entry.entrant
   local result, run = lab.run {
+    label = entry.label,
     url = setup.url,
     password_file = setup.password_file,
     guards = setup.guards,
     connect = setup.connect,
+    history = setup.history,
     scenario = entry.scenario,
     seed = seed,
     new_policy = function()
@@ -61,7 +63,7 @@ local function run_rounds(entries, setup)
 end
 
 --- Runs each lane `runs` times. lanes: a list of { entrant, scenario, swept }. setup: url, password_file, guards, connect, seed, runs,
--- interrupt (a table, whose field `reason` is set when the run is interrupted), interval, watch(run, {label, number, count}). Returns the
+-- interrupt (a table, whose field `reason` is set when the run is interrupted), interval, history, watch(run, {label, number, count}). Returns the
 -- entries in the order of the lanes: label, swept, result (the median of the runs: vlock.lab.statistics), latencies (a histogram of all
 -- runs), first_error, give_up_reason. A lane that an interrupt left without any run is not among them.
 function race.run(lanes, setup)

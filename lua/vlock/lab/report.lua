@@ -2,6 +2,7 @@
 
 local core = require "vlock.core"
 local figures = require "vlock.lab.figures"
+local findings = require "vlock.lab.findings"
 
 local grouped = figures.grouped
 
@@ -9,15 +10,6 @@ local report = {}
 
 local function duration(ms)
   return core.format_duration(ms / 1000)
-end
-
-local function verdict(result, paint)
-  if result.verified then
-    return paint("32", "whole") .. (": each of the %s commits stands on the one before it; none lost, none twice"):format(
-      grouped(result.commits))
-  end
-  return paint("31;1", "BROKEN") .. (": %s lost update(s), %s duplicated, %s missing"):format(grouped(result.lost_updates),
-    grouped(result.duplicated), grouped(result.missing))
 end
 
 --- The report, several lines. shown: color (whether to), first_error and give_up_reason (texts or nil).
@@ -58,7 +50,7 @@ function report.text(result, shown)
       shown.give_up_reason and " (" .. shown.give_up_reason .. ")" or "", grouped(result.unknown), grouped(result.errors),
       shown.first_error and " (" .. shown.first_error .. ")" or "")
   end
-  line("chain", "%s", verdict(result, paint))
+  line("chain", "%s", findings.verdict(result, paint))
   return table.concat(lines, "\n") .. "\n"
 end
 

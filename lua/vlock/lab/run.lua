@@ -58,7 +58,7 @@ end
 local function new_worker(run, index)
   local policy = run.new_policy()
   local bounded = within_the_run(run, policy)
-  local store = run.ledger:recording(run.new_store())
+  local store = run.ledger:recording(run.new_store(), index)
   local fn = scenarios.update_of(run.scenario)
   local worker = {
     index = index,
@@ -234,7 +234,19 @@ local function prepare(run, setup)
     run.keys:guard(setup.url, setup.password_file)
   end
   run.cells = run.keys.cells
-  run.ledger = ledger.new(run.cells, run.own_store)
+  local policy = setup.new_policy().describe()
+  run.ledger = ledger.new(run.cells, run.own_store, {
+    is_counter = not run.scenario.new_update,
+    merge = policy.parts.merge,
+    history = setup.history and setup.history:run {
+      label = setup.label,
+      policy = policy,
+      store = run.store_name,
+      server = run.server,
+      scenario = scenarios.shown(run.scenario),
+      seed = run.seed,
+    },
+  })
   run.choose = key_choice.new(run.scenario.dist, run.scenario.keys)
   connect_all(run, setup.connect, scenarios.connections(run.scenario))
 end
@@ -253,10 +265,11 @@ end
 --- Runs one scenario; returns its result (the fields of the JSON: README lists them) and the run itself, for what is no figure: latencies
 -- (a histogram), first_error and give_up_reason (texts, where there were any).
 --
--- setup: connect() makes a connection; url, and password_file or nil; guards: whether the keys must go even if this process is killed;
--- scenario (vlock.lab.scenario); seed; new_policy() an instance of the policy for one worker; new_store() the same for the store;
--- store_name; interrupt, a table: the run ends early once it has a field `reason`; watch(run), or nil: called before the workers start, to
--- show how it goes; returns a function that ends it; interval: whether run.recent is wanted.
+-- setup: label, what the run is called; connect() makes a connection; url, and password_file or nil; guards: whether the keys must go even
+-- if this process is killed; scenario (vlock.lab.scenario); seed; new_policy() an instance of the policy for one worker; new_store() the
+-- same for the store; store_name; history (vlock.lab.history), where it is written down, or nil; interrupt, a table: the run ends early
+-- once it has a field `reason`; watch(run), or nil: called before the workers start, to show how it goes; returns a function that ends it;
+-- interval: whether run.recent is wanted.
 function lab.run(setup)
   local run = new_run(setup)
   core.watch()
@@ -274,7 +287,7 @@ function lab.run(setup)
     pcall(run.keys.remove, run.keys)
     error(reason, 0)
   end
-  local result = results.new(run, run.ledger:verify(run.own_store))
+  local result = results.new(run, run.ledger:verify(run.own_store, run.interrupt.reason ~= nil))
   run.keys:remove()
   for _, connection in ipairs(run.connections) do
     connection:close()

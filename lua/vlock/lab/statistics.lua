@@ -37,7 +37,10 @@ function statistics.describe(values)
 end
 
 -- What must not be hidden by a median: these are summed up.
-local is_summed = { gave_up = true, unknown = true, errors = true, lost_updates = true, duplicated = true, missing = true }
+local is_summed = {
+  gave_up = true, unknown = true, errors = true, lost_updates = true, duplicated = true, unreported = true, altered = true, missing = true,
+  unknown_applied = true,
+}
 
 -- What names a run, and is not measured: the first one's.
 local is_given = { seed = true, scenario = true, policy = true, server = true, wanted = true }

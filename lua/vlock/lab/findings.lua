@@ -1,0 +1,64 @@
+-- What a verification found: of all keys together, and in words.
+
+local figures = require "vlock.lab.figures"
+local json = require "vlock.json"
+
+local findings = {}
+
+-- What may be wrong, and how one and several of it are called.
+local FAULTS = {
+  { "lost_updates", "lost update", "lost updates" },
+  { "duplicated", "update applied twice", "updates applied twice" },
+  { "unreported", "write that nobody reported", "writes that nobody reported" },
+  { "altered", "state found with another value than it was made with", "states found with another value than they were made with" },
+  { "missing", "commit that the chain does not hold", "commits that the chain does not hold" },
+}
+
+--- The names of the counts that a finding has.
+findings.NAMES = { "lost_updates", "duplicated", "unreported", "altered", "missing", "unknown_applied" }
+
+--- Of several keys: whole where all are; counts summed up. `not_verified`: nil, or why nothing can be said; then `verified` and the counts
+-- are null, and true and false do not stand for "unknown".
+function findings.sum(list, not_verified)
+  local sum = { verified = true, not_verified = not_verified }
+  for _, name in ipairs(findings.NAMES) do
+    sum[name] = not_verified and json.null or 0
+  end
+  if not_verified then
+    sum.verified = json.null
+    return sum
+  end
+  for _, found in ipairs(list) do
+    sum.verified = sum.verified and found.whole
+    for _, name in ipairs(findings.NAMES) do
+      sum[name] = sum[name] + found[name]
+    end
+  end
+  return sum
+end
+
+--- What is broken, in words: "1 lost update, 2 updates applied twice".
+function findings.words(found)
+  local words = {}
+  for _, fault in ipairs(FAULTS) do
+    local count = found[fault[1]]
+    if count > 0 then
+      words[#words + 1] = ("%s %s"):format(figures.grouped(count), count == 1 and fault[2] or fault[3])
+    end
+  end
+  return table.concat(words, ", ")
+end
+
+--- The verdict, a line of a report. found: with `commits`; paint(code, text) colours a text.
+function findings.verdict(found, paint)
+  if found.verified == true then
+    local unknown = found.unknown_applied
+    return paint("32", "whole") .. (": each of the %s commits stands on the one before it; none lost, none twice%s"):format(
+      figures.grouped(found.commits), unknown > 0 and ("; %s of unknown outcome were applied"):format(figures.grouped(unknown)) or "")
+  elseif found.verified == false then
+    return paint("31;1", "BROKEN") .. ": " .. findings.words(found)
+  end
+  return paint("33", "not verified") .. ": " .. found.not_verified
+end
+
+return findings

@@ -1,0 +1,99 @@
+#!/usr/bin/env bats
+# Connections that die under a run of the lab: what was in flight is unknown, the run goes on, and the verification says whole, whichever
+# of the unknown writes were applied.
+
+load ../cli/environment
+
+# field NAME: of the JSON in the file out.
+field() {
+    python3 -c 'import json,sys; d=json.load(open("out")); print(json.dumps(d[sys.argv[1]]))' "$1"
+}
+
+# survives OPTION …: a run whose connections are all killed again and again.
+survives() {
+    local kills=0
+    "$vlockrun" --json -u "$url" --history h.jsonl "$@" >out 2>err 3>&- &
+    pid=$!
+    while kill -0 "$pid" 2>/dev/null; do
+        cli CLIENT KILL TYPE normal SKIPME yes >/dev/null
+        kills=$((kills + 1))
+        sleep 0.03
+    done
+    status=0
+    wait "$pid" || status=$?
+    echo "$* : status $status, $kills kills, $(cat out err)"
+    [ "$status" -eq 0 ] || [ "$status" -eq 1 ]
+    [ "$kills" -gt 5 ]
+    [ "$(field verified)" = true ]
+    [ "$(field unknown)" -gt 0 ]
+    [ "$(field commits)" -gt 100 ]
+    "$vlockrun" verify --json h.jsonl >verified.json
+    python3 -c 'import json; h=json.load(open("verified.json"))["runs"][0]; r=json.load(open("out"))
+assert h["verified"] is True and h["unknown_applied"] == r["unknown_applied"] <= h["outcomes"]["unknown"], (h, r)
+assert h["outcomes"]["unknown"] <= r["unknown"] # which counts updates that could not even read
+assert h["commits"] == r["commits"]'
+    applied=$((applied + $(field unknown_applied)))
+}
+
+@test "connections killed under a run: unknown, and the chain is whole" {
+    start_server s
+    applied=0
+    survives -d 2s -w 20 "$TOP/lua/backoff/full_jitter.lua"
+    survives -d 1500ms -w 20 -k 4 "$TOP/lua/backoff/full_jitter.lua"
+    survives -d 2s -w 20 -c 2 "$TOP/lua/backoff/none.lua"
+    survives -d 1500ms -w 8 --store watch "$TOP/lua/backoff/full_jitter.lua"
+    echo "$applied unknown writes were applied"
+}
+
+@test "a store that cannot say which state an unknown write would have made, or has no versions, is judged as fairly" {
+    start_server s
+    applied=0
+    export PLAIN=$TOP/lua/store/plain.lua
+    cat >nowhere.lua <<'END'
+local store = dofile(os.getenv("PLAIN"))
+store.made = nil
+return store
+END
+    survives -d 2s -w 20 --store nowhere.lua "$TOP/lua/backoff/full_jitter.lua"
+    cat >unversioned.lua <<'END'
+local plain = dofile(os.getenv("PLAIN"))
+return {
+  read = plain.read,
+  commit = function(cell, base, value, token)
+    return plain.commit(cell, { stamp = base.stamp }, value, token)
+  end,
+}
+END
+    survives -d 2s -w 20 --store unversioned.lua "$TOP/lua/backoff/full_jitter.lua"
+}
+
+@test "replies that are lost after the write was applied: unknown and applied, and the chain needs them" {
+    cat >lossy.lua <<'END'
+-- Of every fifty commits that it made it says that it does not know.
+local plain = dofile(os.getenv("PLAIN"))
+local made = 0
+return {
+  read = plain.read,
+  version = plain.version,
+  made = os.getenv("MADE") and plain.made or nil,
+  commit = function(cell, base, value, token)
+    local result, a, b = plain.commit(cell, base, value, token)
+    made = made + (result == "committed" and 1 or 0)
+    if result == "committed" and made % 50 == 0 then
+      error(setmetatable({ err = "UNKNOWN lost", outcome = "unknown" }, getmetatable(redis.error_reply("UNKNOWN"))), 0)
+    end
+    return result, a, b
+  end,
+}
+END
+    export PLAIN=$TOP/lua/store/plain.lua
+    for MADE in 1 ''; do
+        [ -n "$MADE" ] && export MADE || unset MADE
+        "$vlockrun" --json --history h.jsonl -w 4 -n 2k --store lossy.lua "$TOP/lua/backoff/full_jitter.lua" >out 2>err
+        cat out err
+        [ "$(field verified)" = true ]
+        [ "$(field unknown)" -ge 30 ]
+        [ "$(field unknown_applied)" = "$(field unknown)" ]
+        "$vlockrun" verify h.jsonl
+    done
+}
