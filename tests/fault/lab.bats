@@ -97,3 +97,26 @@ END
         "$vlockrun" verify h.jsonl
     done
 }
+
+@test "a read of the lab's own whose reply is lost is made again" {
+    cat >deaf.lua <<'END'
+-- The first read of every client gets no answer.
+local plain = dofile(os.getenv("PLAIN"))
+local reads = 0
+plain.read = (function(read)
+  return function(cell)
+    reads = reads + 1
+    if reads == 1 then
+      error(setmetatable({ err = "UNKNOWN lost", outcome = "unknown" }, getmetatable(redis.error_reply("UNKNOWN"))), 0)
+    end
+    return read(cell)
+  end
+end)(plain.read)
+return plain
+END
+    export PLAIN=$TOP/lua/store/plain.lua
+    "$vlockrun" --json -w 4 -n 200 --store deaf.lua "$TOP/lua/backoff/full_jitter.lua" >out 2>err
+    cat out err
+    [ "$(field verified)" = true ]
+    [ "$(field commits)" = 196 ] # the four workers' own first reads are updates of unknown outcome
+}
