@@ -23,13 +23,28 @@ local function new_base(store, value, stamp)
   return { value = value, stamp = stamp, version = store.version and store.version(stamp) or 0 }
 end
 
---- One atomic read: a base.
-function update.read(_, plan, cell)
-  return new_base(plan.store, plan.store.read(cell))
-end
-
 local function is_unknown(reason)
   return type(reason) == "table" and reason.outcome == "unknown"
+end
+
+local MOST_READS = 5 -- of one state, where connections die
+
+--- store.read(cell), once more where the connection died meanwhile: what was only read may be read again.
+function update.read_again(store, cell)
+  for _ = 2, MOST_READS do
+    local ok, value, stamp = pcall(store.read, cell)
+    if ok then
+      return value, stamp
+    elseif not is_unknown(value) then
+      error(value, 0)
+    end
+  end
+  return store.read(cell)
+end
+
+--- One atomic read: a base.
+function update.read(_, plan, cell)
+  return new_base(plan.store, update.read_again(plan.store, cell))
 end
 
 --- Sends one attempt. value: text for the server, nil to delete. Returns "committed" and the new base; "conflict" and what stands there

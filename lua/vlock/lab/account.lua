@@ -108,4 +108,5 @@ function Account:check(first, last)
   return found
 end
 
-return { new = new }
+--- number_of(value): the number that a counter's value begins with, 0 where it is absent; nil where it begins with none.
+return { new = new, number_of = number_of }

@@ -51,8 +51,10 @@ end
 
 --- The verdict, a line of a report. found: with `commits`; paint(code, text) colours a text.
 function findings.verdict(found, paint)
-  if found.verified == true then
-    local unknown = found.unknown_applied
+  local unknown = found.unknown_applied
+  if found.verified == true and found.scenario and found.scenario.combine then
+    return paint("32", "whole") .. (": the commits that hold the %s updates each stand on the one before"):format(figures.grouped(found.commits))
+  elseif found.verified == true then
     return paint("32", "whole") .. (": each of the %s commits stands on the one before it; none lost, none twice%s"):format(
       figures.grouped(found.commits), unknown > 0 and ("; %s of unknown outcome were applied"):format(figures.grouped(unknown)) or "")
   elseif found.verified == false then

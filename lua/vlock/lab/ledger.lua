@@ -5,13 +5,14 @@
 local accounts = require "vlock.lab.account"
 local core = require "vlock.core"
 local findings = require "vlock.lab.findings"
+local update = require "vlock.update"
 
 local now = core.now
 
 local Ledger = {}
 Ledger.__index = Ledger
 
-local MOST_READS = 5 -- of one state, where connections die
+local READERS = 64 -- tasks
 
 local UNIQUE_MERGES = { recompute = true, counter = true } -- what they make of a counter is a number that nobody has had
 
@@ -32,22 +33,30 @@ local function is_unknown(reason)
   return type(reason) == "table" and reason.outcome == "unknown"
 end
 
--- What stands in a cell. A connection that dies meanwhile must not cost the whole run: what was only read may be read again.
 local function read_state(store, cell)
-  local ok, value, stamp
-  for _ = 1, MOST_READS do
-    ok, value, stamp = pcall(store.read, cell)
-    if ok then
-      return { value = value, stamp = stamp }
-    elseif not is_unknown(value) then
-      break
-    end
+  local value, stamp = update.read_again(store, cell)
+  return { value = value, stamp = stamp }
+end
+
+-- f(element, index) for all of a list, several at a time: their round trips go side by side.
+local function for_each(list, f)
+  local at, tasks = 0, {}
+  for i = 1, math.min(READERS, #list) do
+    tasks[i] = core.spawn(function()
+      while at < #list do
+        at = at + 1
+        f(list[at], at)
+      end
+    end)
   end
-  error(value, 0)
+  for _, task in ipairs(tasks) do
+    task:join()
+  end
 end
 
 --- A ledger for these cells, which `store` reads as they stand before the run. about: is_counter, whether the update adds one to a counter;
--- merge, the name of the policy's; history, where one is written (vlock.lab.history): a run of it.
+-- merge, the name of the policy's; combines, whether a commit may hold several updates; history, where one is written
+-- (vlock.lab.history): a run of it.
 local function new(list, store, about)
   local identity, reason = identity_of(store, about.is_counter, about.merge)
   local is_counter = about.is_counter and UNIQUE_MERGES[about.merge] or false
@@ -58,19 +67,20 @@ local function new(list, store, about)
     calls = 0,
     identity = identity,
     not_verified = reason,
+    counts_updates = about.combines and is_counter and identity ~= nil,
     history = about.history,
   }, Ledger)
   if self.history then
     self.history:begin(identity, reason, is_counter)
   end
-  for _, cell in ipairs(list) do
+  for_each(list, function(cell)
     local state = read_state(store, cell)
     self.first[cell.key] = state
     self.accounts[cell.key] = identity and accounts.new(identity, is_counter)
     if self.history then
       self.history:first(cell.key, state)
     end
-  end
+  end)
   return self
 end
 
@@ -112,20 +122,38 @@ function Ledger:recording(store, worker)
   return recorded
 end
 
+-- A commit of combined updates says what came of them all, and not that each is in it: that is told by the counters, which must have grown by
+-- the number of updates that were reported.
+local function check_updates(found, grown, updates)
+  if grown ~= updates then
+    local name = grown < updates and "lost_updates" or "duplicated"
+    found[name] = math.max(found[name], math.abs(grown - updates))
+    found.verified = false
+  end
+end
+
 --- Whether all of it is whole, as `store` reads the cells now: see vlock.lab.findings. The history, where there is one, ends with it.
-function Ledger:verify(store, is_interrupted)
-  local list = {}
-  for i, cell in ipairs(self.cells) do
-    local last = read_state(store, cell)
-    list[i] = self.identity and self.accounts[cell.key]:check(self.first[cell.key], last)
+-- seen: is_interrupted; commits and unknown, the updates that were reported.
+function Ledger:verify(store, seen)
+  local list, grown = {}, 0
+  for_each(self.cells, function(cell, i)
+    local first, last = self.first[cell.key], read_state(store, cell)
+    list[i] = self.identity and self.accounts[cell.key]:check(first, last)
+    if self.counts_updates then
+      grown = grown + (accounts.number_of(last.value) or 0) - (accounts.number_of(first.value) or 0)
+    end
     if self.history then
       self.history:last(cell.key, last)
     end
-  end
+  end)
   if self.history then
-    self.history:finish(is_interrupted)
+    self.history:finish(seen.is_interrupted)
   end
-  return findings.sum(list, self.not_verified)
+  local found = findings.sum(list, self.not_verified)
+  if self.counts_updates and seen.unknown == 0 then
+    check_updates(found, grown, seen.commits)
+  end
+  return found
 end
 
 return { new = new }

@@ -238,6 +238,7 @@ local function prepare(run, setup)
   run.ledger = ledger.new(run.cells, run.own_store, {
     is_counter = not run.scenario.new_update,
     merge = policy.parts.merge,
+    combines = run.scenario.combine,
     history = setup.history and setup.history:run {
       label = setup.label,
       policy = policy,
@@ -287,7 +288,11 @@ function lab.run(setup)
     pcall(run.keys.remove, run.keys)
     error(reason, 0)
   end
-  local result = results.new(run, run.ledger:verify(run.own_store, run.interrupt.reason ~= nil))
+  local result = results.new(run, run.ledger:verify(run.own_store, {
+    is_interrupted = run.interrupt.reason ~= nil,
+    commits = run.commits,
+    unknown = run.unknown,
+  }))
   run.keys:remove()
   for _, connection in ipairs(run.connections) do
     connection:close()
