@@ -44,7 +44,7 @@ function report.text(result, shown)
   end
   local f = result.fairness
   line("fairness", "Jain %.3f; slowest worker %s, fastest %s commits/s%s", f.jain, grouped(math.floor(f.min + 0.5)),
-    grouped(math.floor(f.max + 0.5)), f.jain < 0.5 and paint("33", "  (some workers starve)") or "")
+    grouped(math.floor(f.max + 0.5)), result.starved and paint("33", "  (some workers starve)") or "")
   if result.gave_up > 0 or result.unknown > 0 or result.errors > 0 then
     line("failures", "%s gave up%s, %s unknown, %s errors%s", grouped(result.gave_up),
       shown.give_up_reason and " (" .. shown.give_up_reason .. ")" or "", grouped(result.unknown), grouped(result.errors),

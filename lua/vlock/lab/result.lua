@@ -53,12 +53,19 @@ local function sum_of(workers, field)
   return total
 end
 
-local STARVED_JAIN = 0.5
+local LEAST_COMMITS = 4 -- a worker: with fewer, shares are uneven by chance
+
+-- Whether Jain's index of so many shares is nearer to what it is where one has everything, 1/n, than to what it is where all have the same.
+local function is_uneven(index, n)
+  return n > 1 and (n * index - 1) / (n - 1) < 0.5
+end
 
 -- Whether some workers had nothing, or nearly: then the others' speed is no merit. In an open loop, of what was theirs to do.
 local function is_starved(run, shares)
-  if not run.scenario.rate then
-    return shares.jain < STARVED_JAIN
+  if run.commits < LEAST_COMMITS * #run.workers then
+    return false
+  elseif not run.scenario.rate then
+    return is_uneven(shares.jain, #run.workers)
   end
   local parts = {}
   for _, worker in ipairs(run.workers) do
@@ -66,7 +73,7 @@ local function is_starved(run, shares)
       parts[#parts + 1] = worker.commits / worker.due
     end
   end
-  return #parts > 0 and jain(parts) < STARVED_JAIN
+  return is_uneven(jain(parts), #parts)
 end
 
 local MOST_BEHIND = 0.01 -- of the updates that were due
