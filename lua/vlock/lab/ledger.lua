@@ -38,14 +38,14 @@ local function read_state(store, cell)
   return { value = value, stamp = stamp }
 end
 
--- f(element, index) for all of a list, several at a time: their round trips go side by side.
+-- f(element) for all of a list, several at a time: their round trips go side by side.
 local function for_each(list, f)
   local at, tasks = 0, {}
   for i = 1, math.min(READERS, #list) do
     tasks[i] = core.spawn(function()
       while at < #list do
         at = at + 1
-        f(list[at], at)
+        f(list[at])
       end
     end)
   end
@@ -66,6 +66,7 @@ local function new(list, store, about)
     first = {},
     calls = 0,
     identity = identity,
+    is_counter = is_counter,
     not_verified = reason,
     counts_updates = about.combines and is_counter and identity ~= nil,
     history = about.history,
@@ -73,15 +74,29 @@ local function new(list, store, about)
   if self.history then
     self.history:begin(identity, reason, is_counter)
   end
+  local absent -- most of them are: one table for all of these
   for_each(list, function(cell)
     local state = read_state(store, cell)
+    if state.value == nil then
+      absent = absent and absent.stamp == state.stamp and absent or state
+      state = absent
+    end
     self.first[cell.key] = state
-    self.accounts[cell.key] = identity and accounts.new(identity, is_counter)
     if self.history then
       self.history:first(cell.key, state)
     end
   end)
   return self
+end
+
+-- The account of a key, which is opened when it is first asked for; nil where states cannot be told apart.
+function Ledger:account(key)
+  local account = self.accounts[key]
+  if not account and self.identity then
+    account = accounts.new(self.identity, self.is_counter)
+    self.accounts[key] = account
+  end
+  return account
 end
 
 -- What became of an attempt, and the state that it made, or may have made.
@@ -105,7 +120,7 @@ function Ledger:recording(store, worker)
     local started = now()
     local ok, result, a, b = pcall(store.commit, cell, base, value, token)
     local outcome, made = outcome_of(store, base, value, token, ok, result, a)
-    local account = self.accounts[cell.key]
+    local account = self:account(cell.key)
     if account and outcome == "committed" then
       account:commit(base, made)
     elseif account and outcome == "unknown" then
@@ -136,9 +151,15 @@ end
 -- seen: is_interrupted; commits and unknown, the updates that were reported.
 function Ledger:verify(store, seen)
   local list, grown = {}, 0
-  for_each(self.cells, function(cell, i)
+  for_each(self.cells, function(cell)
     local first, last = self.first[cell.key], read_state(store, cell)
-    list[i] = self.identity and self.accounts[cell.key]:check(first, last)
+    if self.identity then
+      local account = self.accounts[cell.key] or accounts.new(self.identity, self.is_counter)
+      local found = account:check(first, last)
+      if not found.whole or found.unknown_applied > 0 then
+        list[#list + 1] = found -- the others add nothing
+      end
+    end
     if self.counts_updates then
       grown = grown + (accounts.number_of(last.value) or 0) - (accounts.number_of(first.value) or 0)
     end
