@@ -72,6 +72,7 @@ void vlock_command_line_help(FILE *out)
     fputs("vlockrun - optimistic locking on Redis with conflict policies in Lua\n"
           "\n"
           "  vlockrun [options] FILE.lua [KEY ... , ARG ...]    run a script; a policy is put under contention\n"
+          "  vlockrun [options] POLICY                          the same for one by its name: full_jitter\n"
           "  vlockrun [options] -e 'CHUNK' [KEY ... , ARG ...]  the same for one line; FILE - is standard input\n"
           "  vlockrun compare [options] POLICY ...              policies side by side; POLICY@STORE for another store\n"
           "  vlockrun verify HISTORY ...                        whether the runs that --history wrote down are whole; - is stdin\n"

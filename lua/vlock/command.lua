@@ -76,6 +76,17 @@ end
 
 local VERBS = { "compare", "list", "new", "show", "verify" } -- words that stand where a file would: see `verbs`
 
+-- What may stand in the place of a file's name: verbs, and policies.
+local function words_for_a_file()
+  local search = require "vlock.search"
+  local words = table.move(VERBS, 1, #VERBS, 1, {})
+  for _, kind in ipairs(require("vlock.policy").KINDS) do
+    local names = search.names(search.context("."), kind)
+    table.move(names, 1, #names, #words + 1, words)
+  end
+  return words
+end
+
 local function load_program(options, rest)
   local search = require "vlock.search"
   if options.eval then
@@ -88,8 +99,10 @@ local function load_program(options, rest)
     return { text = io.read("a"), name = "=stdin", shown = "stdin", folder = ".", words = rest, zero = "-" }
   end
   local text, reason = search.read_file(file)
-  if not text then
-    local near = core.nearest(file, VERBS)
+  if not text and require("vlock.policy").is_known(file, search.context(".")) then
+    return { policy = file, words = rest }
+  elseif not text then
+    local near = core.nearest(file, words_for_a_file())
     usage("cannot read the script: %s%s", reason, near and (" (did you mean vlockrun %s?)"):format(near) or "")
   end
   return { text = text, name = "@" .. file, shown = file, folder = file:match("^(.*)/[^/]*$") or ".", words = rest, zero = file }
@@ -184,6 +197,9 @@ local function run(words)
   local program = load_program(options, rest)
   if options.json then
     redirect_prints()
+  end
+  if program.policy then
+    return require("vlock.lab.command").run_named(program, options, command.stdout)
   end
   set_environment(program)
   local results = table.pack(compile(program, options)())

@@ -226,6 +226,19 @@ function policy.new(spec, context)
   return result
 end
 
+--- Whether this word names policies: "full_jitter", or several as in "full_jitter+counter".
+function policy.is_known(word, context)
+  if not word:find("^[%w_+]+$") then
+    return false
+  end
+  for name in word:gmatch("[^+]+") do
+    if not pcall(policy.kind_of, name, context) then
+      return false
+    end
+  end
+  return true
+end
+
 --- The kind that a bare name is of: the first that has a file of it. Raises where none has.
 function policy.kind_of(name, context)
   local known = {}

@@ -81,6 +81,19 @@ END
     [ "$(grep -c "merge 'append'" <<<"$stderr")" -eq 1 ]
 }
 
+@test "a policy is known by its name as well, alone or several parts of one" {
+    lab -n 50 full_jitter+counter
+    [ "$status" -eq 0 ]
+    [ "$(field policy.parts.backoff)$(field policy.parts.merge)" = full_jittercounter ]
+    mkdir backoff
+    echo 'return { backoff = function() return 0.0001 end }' >backoff/mine.lua
+    lab -n 50 mine
+    [ "$(field policy.parts.backoff)" = mine ]
+    run "$vlockrun" full_jiter
+    [ "$status" -eq 2 ]
+    [[ $output == *"cannot read the script: full_jiter: No such file or directory (did you mean vlockrun full_jitter?)"* ]]
+}
+
 @test "a policy of five lines in an empty folder runs by its path" {
     cat >mine.lua <<'END'
 return {

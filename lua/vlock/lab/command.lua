@@ -238,6 +238,13 @@ local function run_lanes(lanes, is_table, options, out)
   return interrupt.reason and #entries < #lanes and exit.INTERRUPTED or exit_code(entries)
 end
 
+local function run_alone(one, options, out)
+  exit.refuse(exit.SCRIPT, one.check, one)
+  local list = entrants.with_parameters({ one }, options.param)
+  local is_swept = #options.sweep > 0
+  return run_lanes(lanes_of(list, options, is_swept and COMPARED or nil), is_swept, options, out)
+end
+
 --- Puts the policy of a script under contention. program: as vlock.command has it.
 function command.run(program, options, out)
   for _, word in ipairs(program.words) do
@@ -245,11 +252,15 @@ function command.run(program, options, out)
       exit.usage("%s stands behind the file, where words are the script's own: put options before it", word)
     end
   end
-  local one = entrants.from_program(program.text, program.name:sub(2), program.folder, options.store)
-  exit.refuse(exit.SCRIPT, one.check, one)
-  local list = entrants.with_parameters({ one }, options.param)
-  local is_swept = #options.sweep > 0
-  return run_lanes(lanes_of(list, options, is_swept and COMPARED or nil), is_swept, options, out)
+  return run_alone(entrants.from_program(program.text, program.name:sub(2), program.folder, options.store), options, out)
+end
+
+--- The same for a policy by its name, program.policy, as compare takes it.
+function command.run_named(program, options, out)
+  if program.words[1] then
+    exit.usage("%s stands behind the policy, which takes no words: put options before it", program.words[1])
+  end
+  return run_alone(entrants.from_word(program.policy, options.store), options, out)
 end
 
 --- Runs several policies side by side: words are POLICY or POLICY@STORE.
