@@ -387,7 +387,7 @@ assert "s3" not in source and "cret@" not in source
 assert "vlockrun --json --commits 50 --seed 77 --param cap=9ms --url 'unix://:***@" in text
 assert "--report out.html " + words[2] + "/lua/backoff/full_jitter.lua" in text
 version, libraries = re.match(r"vlockrun (\S+) \((.*)\)", words[0]).groups()
-server = re.search(r"(?:redis|valkey)_version:(\S+)", words[1]).group(1)
+server = (re.search(r"valkey_version:(\S+)", words[1]) or re.search(r"redis_version:(\S+)", words[1])).group(1)
 assert version in text and libraries in text and server in text
 assert re.search(r"seed\s*77\s*date\s*20\d\d-\d\d-\d\d \d\d:\d\d", text), text
 END

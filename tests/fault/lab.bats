@@ -25,24 +25,25 @@ survives() {
     [ "$status" -eq 0 ] || [ "$status" -eq 1 ]
     [ "$kills" -gt 5 ]
     [ "$(field verified)" = true ]
-    [ "$(field unknown)" -gt 0 ]
     [ "$(field commits)" -gt 100 ]
     "$vlockrun" verify --json h.jsonl >verified.json
     python3 -c 'import json; h=json.load(open("verified.json"))["runs"][0]; r=json.load(open("out"))
 assert h["verified"] is True and h["unknown_applied"] == r["unknown_applied"] <= h["outcomes"]["unknown"], (h, r)
-assert h["outcomes"]["unknown"] <= r["unknown"] # which counts updates that could not even read
+assert h["outcomes"]["unknown"] <= r["unknown"] # which counts updates whose reads died five times as well
 assert h["commits"] == r["commits"]'
+    unknown=$((unknown + $(field unknown)))
     applied=$((applied + $(field unknown_applied)))
 }
 
 @test "connections killed under a run: unknown, and the chain is whole" {
     start_server s
-    applied=0
+    unknown=0 applied=0
     survives -d 2s -w 20 "$TOP/lua/backoff/full_jitter.lua"
     survives -d 1500ms -w 20 -k 4 "$TOP/lua/backoff/full_jitter.lua"
     survives -d 2s -w 20 -c 2 "$TOP/lua/backoff/none.lua"
     survives -d 1500ms -w 8 --store watch "$TOP/lua/backoff/full_jitter.lua"
-    echo "$applied unknown writes were applied"
+    echo "$unknown unknown, $applied of them were applied"
+    [ "$unknown" -gt 0 ]
 }
 
 @test "a store that cannot say which state an unknown write would have made, or has no versions, is judged as fairly" {
