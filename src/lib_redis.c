@@ -210,7 +210,7 @@ static int l_local_connection(lua_State *L)
 static int l_use(lua_State *L)
 {
     if (!lua_isnoneornil(L, 1))
-        check_connection(L, 1);
+        check_connection(L, 1)->is_shared = true; /* by what calls redis.call, whoever wrote that */
     lua_settop(L, 1);
     vlock_task_set_local(L);
     return 0;

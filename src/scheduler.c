@@ -227,8 +227,7 @@ static void resume(struct vlock_scheduler *s, struct vlock_task *task)
     }
 }
 
-/* Ends a task that has not ended by itself, without a word. */
-static void end_task(struct vlock_task *task)
+void vlock_scheduler_end_task(struct vlock_task *task)
 {
     struct vlock_scheduler *s = task->scheduler;
     if (task->request) {
@@ -245,10 +244,6 @@ static void end_task(struct vlock_task *task)
     task->state = TASK_DONE;
     vlock_task_close(task);
     lua_settop(task->stack, 0);
-    struct vlock_task *joiner;
-    TAILQ_FOREACH (joiner, &task->joiners, joiner_entry)
-        joiner->joined = NULL;
-    TAILQ_INIT(&task->joiners);
     leave(task);
 }
 
@@ -430,6 +425,11 @@ static void run_ready(struct vlock_scheduler *s)
     TAILQ_CONCAT(&turn, &s->run->ready, entry);
     while ((task = TAILQ_FIRST(&turn))) {
         TAILQ_REMOVE(&turn, task, entry);
+        if (task->is_cancelled) {
+            task->state = TASK_PARKED;
+            vlock_scheduler_end_task(task);
+            continue;
+        }
         resume(s, task);
         if (s->is_interrupted || (s->run->main && s->run->main->state == TASK_FAILED))
             break;
@@ -493,7 +493,7 @@ static void end_run(struct vlock_scheduler *s)
     run->main = NULL;
     s->is_watched = 0;
     while ((task = TAILQ_FIRST(&run->live)))
-        end_task(task);
+        vlock_scheduler_end_task(task);
     while ((task = TAILQ_FIRST(&run->failed)))
         vlock_task_claim(task);
     run->has_new_failure = false;
@@ -607,7 +607,7 @@ int vlock_scheduler_descriptor(struct vlock_scheduler *s)
 
 static void register_task_type(lua_State *L)
 {
-    static const luaL_Reg methods[] = {{"join", vlock_task_join}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"join", vlock_task_join}, {"cancel", vlock_task_cancel}, {NULL, NULL}};
     luaL_newmetatable(L, VLOCK_TASK_TYPE);
     lua_pushcfunction(L, l_task_gc);
     lua_setfield(L, -2, "__gc");

@@ -98,6 +98,13 @@ void vlock_task_push_local(struct vlock_scheduler *scheduler, lua_State *L);
 /* `handle:join()`: waits until the task at stack index 1 has ended; returns its results or raises its error. */
 int vlock_task_join(lua_State *L);
 
+/* `handle:cancel()`: ends the task at stack index 1, which waits, where it stands, without a word; one that has ended stays as it is. Who
+ * joins it gets no results. */
+int vlock_task_cancel(lua_State *L);
+
+/* The same for any task but the running one. */
+void vlock_scheduler_end_task(struct vlock_task *task);
+
 /* coroutine.resume for scripts, to be wrapped by lua/vlock/coroutine.lua: as Lua's, but keeps the interrupt informed. */
 int vlock_scheduler_resume(lua_State *L);
 

@@ -93,6 +93,11 @@ static int l_describe_failure(lua_State *L)
     }
     lua_pushvalue(co, -1);
     lua_xmove(co, L, 1);
+    if (lua_type(L, -1) == LUA_TTABLE) { /* as error replies carry their text, and scripts may */
+        lua_pushliteral(L, "err");
+        if (lua_rawget(L, -2) != LUA_TSTRING)
+            lua_pop(L, 1);
+    }
     const char *text = luaL_tolstring(L, -1, NULL);
     luaL_traceback(L, co, text, 0);
     task->trace = strdup(lua_tostring(L, -1));
@@ -156,4 +161,16 @@ int vlock_task_join(lua_State *L)
     current->joined = task;
     TAILQ_INSERT_TAIL(&task->joiners, current, joiner_entry);
     return vlock_scheduler_park(L, 0, joined);
+}
+
+int vlock_task_cancel(lua_State *L)
+{
+    struct vlock_task *task = vlock_task_check(L, 1);
+    if (task->state == TASK_RUNNING)
+        return luaL_error(L, "a task cannot cancel itself");
+    if (task->state == TASK_READY)
+        task->is_cancelled = true; /* it stands in the list of those whose turn comes */
+    else if (task->state == TASK_PARKED)
+        vlock_scheduler_end_task(task);
+    return 0;
 }

@@ -62,6 +62,7 @@ struct vlock_task {
     TAILQ_ENTRY(vlock_task) live_entry;
     struct task_list *unclaimed_in; /* the failed, where it is one of them and nobody has asked for its error */
     char *trace;       /* of its failure, malloc'd */
+    bool is_cancelled; /* while it was ready: its turn will be its end */
     bool unreachable;  /* it failed because the server cannot be reached */
 };
 

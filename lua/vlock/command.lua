@@ -233,7 +233,7 @@ local function with_traceback(reason)
   end
   return {
     exit = exit.SCRIPT,
-    message = tostring(reason) .. script_traceback(debug.traceback(nil, 2)),
+    message = require("vlock.words")(reason) .. script_traceback(debug.traceback(nil, 2)),
   }
 end
 

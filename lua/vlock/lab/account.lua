@@ -19,7 +19,7 @@ local function new(identity, is_counter)
     is_counter = is_counter,
     chain = lab_core.chain(),
     count = 0,
-    has_unknown = false,
+    unknowns = 0,
     sum = 0, -- by which the counter must have grown; nil: values that are no numbers
     skips = 0, -- commits that did not move the version by one
     first_skips = {}, -- {fault, commit, from, to}
@@ -74,14 +74,14 @@ function Account:unknown(base, made)
   local name = (self.identity == "value" or made.stamp) and name_of(self, made.stamp, made.value) or nil
   self.chain:unknown(name_of(self, base.stamp, base.value), content_of(self, base.value), name, content_of(self, made.value))
   self.count = self.count + 1
-  self.has_unknown = true
+  self.unknowns = self.unknowns + 1
 end
 
--- What the counter says of states that nobody made, or that were altered: by how much the last value differs from the sum of all commits.
--- Less: so many updates are lost; more: so many were applied twice, or are not reported.
+-- What the counter says, beside the chain: by how much the last value differs from the sum of all commits. Less: so many updates are lost;
+-- more than the writes of unknown outcome can have added: so many were applied twice, or are not reported.
 local function judge_by_number(account, found, first, last)
   local from, to = number_of(first.value), number_of(last.value)
-  if found.whole or not account.is_counter or account.has_unknown or not (account.sum and from and to) then
+  if not account.is_counter or not (account.sum and from and to) then
     return
   end
   local drift = to - from - account.sum
@@ -89,14 +89,27 @@ local function judge_by_number(account, found, first, last)
     local more = math.max(-drift - found.lost_updates, 0)
     found.lost_updates = found.lost_updates + more
     found.missing = math.max(found.missing - more, 0) -- it was these
-  elseif drift > 0 and found.unreported > 0 then
-    found.unreported = math.max(found.unreported, drift)
-  elseif drift > 0 then
-    found.duplicated = math.max(found.duplicated, drift)
+    found.whole = false
+  elseif drift > account.unknowns then
+    local name = found.unreported > 0 and "unreported" or "duplicated"
+    found[name] = math.max(found[name], drift - account.unknowns)
+    found.whole = false
   end
 end
 
---- Whether it is one chain from `first` to `last`, each { value, stamp }: the table of lab_core's check. Commits in `culprits` are numbered
+-- What the versions say, where the first and the last are known: each commit moved them by one, and so did what was applied of unknown outcome.
+local function judge_by_version(account, found, first, last)
+  if not (found.whole and first.version and last.version) then
+    return
+  end
+  local moved, commits = last.version - first.version, account.count - account.unknowns
+  if moved < commits or moved > commits + account.unknowns then
+    found.whole = false
+    found[moved < commits and "lost_updates" or "unreported"] = moved < commits and commits - moved or moved - commits - account.unknowns
+  end
+end
+
+--- Whether it is one chain from `first` to `last`, each { value, stamp, version where it is known }: the table of lab_core's check. Commits in `culprits` are numbered
 -- from 1 in the order in which they were told of, writes of unknown outcome counted in.
 function Account:check(first, last)
   local found = self.chain:check(name_of(self, first.stamp, first.value), content_of(self, first.value),
@@ -104,6 +117,7 @@ function Account:check(first, last)
   if found.whole and self.skips > 0 then -- where states are missing it is they that were skipped
     found.whole, found.duplicated, found.culprits = false, self.skips, self.first_skips
   end
+  judge_by_version(self, found, first, last)
   judge_by_number(self, found, first, last)
   return found
 end

@@ -14,6 +14,7 @@ local report = require "vlock.lab.report"
 local scenarios = require "vlock.lab.scenario"
 local sweep = require "vlock.lab.sweep"
 local threshold = require "vlock.lab.threshold"
+local words = require "vlock.words"
 
 local command = {}
 
@@ -191,6 +192,57 @@ local function announce(lanes)
   end
 end
 
+-- ---- what went wrong
+
+-- Errors by which a server says that it will not have us.
+local REFUSALS = { "^NOAUTH", "^WRONGPASS", "^NOPERM", "^ERR max number of clients" }
+
+local function code_of_failure(reason)
+  if type(reason) == "table" and reason.outcome == "unreachable" then
+    return exit.UNREACHABLE
+  end
+  for _, refusal in ipairs(REFUSALS) do
+    if words(reason):find(refusal) then
+      return exit.UNREACHABLE
+    end
+  end
+  return exit.SCRIPT
+end
+
+-- Says what ended runs early, below what was measured nevertheless; the exit code, or nil where nothing failed.
+local function failure_code(failed, is_table)
+  local code
+  for _, entry in ipairs(failed) do
+    say("%s%s", is_table and entry.label .. " was ended: " or "", words(entry.failure))
+    code = math.max(code or 0, code_of_failure(entry.failure))
+  end
+  return code
+end
+
+-- Writes the last of a history; false, said, where it cannot be written: what was measured is shown all the same.
+local function is_history_kept(history)
+  local ok, reason = true, nil
+  if history then
+    ok, reason = pcall(history.close, history)
+  end
+  if not ok then
+    say("%s", words(reason))
+  end
+  return ok
+end
+
+-- ---- runs
+
+local function show(entries, thresholds, is_table, options, out)
+  check_thresholds(entries, thresholds)
+  if options.json then
+    out:write(json.encode(is_table and several_json(entries) or entries[1].result), "\n")
+  else
+    out:write(is_table and several_text(entries, options) or single_text(entries[1], options),
+      threshold_lines(entries, thresholds, color_of(options)))
+  end
+end
+
 -- Runs the lanes, shows and writes what they measured; the exit code.
 local function run_lanes(lanes, is_table, options, out)
   local thresholds = {}
@@ -204,7 +256,7 @@ local function run_lanes(lanes, is_table, options, out)
   local history = options.history and exit.refuse(exit.USAGE, histories.create, options.history)
   local url, connect = server_of(options)
   local interrupt = {}
-  local ok, entries = pcall(race.run, lanes, {
+  local entries, failed = race.run(lanes, {
     url = url,
     password_file = options.password_file,
     guards = options.url ~= nil, -- a private server goes, and its keys with it
@@ -216,26 +268,18 @@ local function run_lanes(lanes, is_table, options, out)
     interval = options.interval ~= nil,
     watch = watch,
   })
-  if history then
-    exit.refuse(exit.SCRIPT, history.close, history)
-  end
-  if not ok then
-    local is_unreachable = type(entries) == "table" and entries.outcome == "unreachable"
-    exit.with(is_unreachable and exit.UNREACHABLE or exit.SCRIPT, "%s", tostring(entries))
-  elseif #entries == 0 then
+  local is_all_written = is_history_kept(history)
+  if #entries > 0 then
+    show(entries, thresholds, is_table, options, out)
+    is_all_written = files.write(asked, entries) and is_all_written
+  elseif #failed == 0 then
     exit.with(exit.INTERRUPTED, "interrupted before anything was measured")
   end
-  check_thresholds(entries, thresholds)
-  if options.json then
-    out:write(json.encode(is_table and several_json(entries) or entries[1].result), "\n")
-  else
-    out:write(is_table and several_text(entries, options) or single_text(entries[1], options),
-      threshold_lines(entries, thresholds, color_of(options)))
-  end
-  if not files.write(asked, entries) and exit_code(entries) == exit.FINE then
+  local code = failure_code(failed, is_table) or exit_code(entries)
+  if code == exit.FINE and not is_all_written then
     return exit.SCRIPT
   end
-  return interrupt.reason and #entries < #lanes and exit.INTERRUPTED or exit_code(entries)
+  return code == exit.FINE and interrupt.reason and #entries < #lanes and exit.INTERRUPTED or code
 end
 
 local function run_alone(one, options, out)

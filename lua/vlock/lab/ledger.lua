@@ -35,7 +35,7 @@ end
 
 local function read_state(store, cell)
   local value, stamp = update.read_again(store, cell)
-  return { value = value, stamp = stamp }
+  return { value = value, stamp = stamp, version = store.version and store.version(stamp) }
 end
 
 -- f(element) for all of a list, several at a time: their round trips go side by side.

@@ -8,13 +8,32 @@ local core = require "vlock.core"
 local now, sleep = core.now, core.sleep
 local LONGEST_SLEEP = 0.05 -- seconds: so long until an interrupt is heeded
 
+local MOST_DRAWN = 10000 -- arrivals of one worker that are counted one by one
+
 local pace = {}
 
-local function closed(worker, think)
+local function is_stopped(run)
+  return run.interrupt.reason or run.fatal
+end
+
+-- Sleeps until `due`, or until the run is stopped; returns the seconds that are left.
+local function sleep_until(run, due)
+  local left = due - now()
+  while left > 0 and not is_stopped(run) do
+    sleep(math.min(left, LONGEST_SLEEP))
+    left = due - now()
+  end
+  return left
+end
+
+local function closed(run, worker, think)
   return {
     next = function()
       if think > 0 and worker.begun > 0 then
-        sleep(think)
+        local due = now() + think
+        if run.deadline and due >= run.deadline or sleep_until(run, due) > 0 then
+          return nil
+        end
       end
       return now()
     end,
@@ -40,11 +59,7 @@ function Open:next()
     return nil
   end
   local is_idle = self.due > now()
-  local left = self.due - now()
-  while left > 0 and not (run.interrupt.reason or run.fatal) do
-    sleep(math.min(left, LONGEST_SLEEP))
-    left = self.due - now()
-  end
+  local left = sleep_until(run, self.due)
   if is_idle and left <= 0 then
     run.lateness:record(-left)
   end
@@ -56,6 +71,9 @@ function Open:behind(moment)
   local count = -1 -- the one drawn last has begun, or is not due before
   repeat
     count = count + 1
+    if count >= MOST_DRAWN then
+      return count + math.floor((moment - self.due) * self.rate) -- as many as are to be expected
+    end
     self:draw()
   until self.due >= moment
   return count
@@ -66,7 +84,7 @@ end
 function pace.new(run, worker)
   local scenario = run.scenario
   if not scenario.rate then
-    return closed(worker, scenario.think)
+    return closed(run, worker, scenario.think)
   end
   return setmetatable({
     run = run,

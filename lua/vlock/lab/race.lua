@@ -47,42 +47,64 @@ local function run_once(entry, setup, seed, watch)
   entry.give_up_reason = entry.give_up_reason or run.give_up_reason
 end
 
+-- One run of an entry. What ends it, a broken policy or a server that is gone, is the entry's `failure`: it takes no further part, and what
+-- others did is shown all the same. Returns false where no entry can go on.
+local function take_turn(entry, setup, round, number, count)
+  local watch = setup.watch and function(run)
+    return setup.watch(run, { label = entry.label, number = number, count = count })
+  end
+  local ok, reason = pcall(run_once, entry, setup, setup.seed + round - 1, watch)
+  if not ok then
+    entry.failure = reason
+    return not (type(reason) == "table" and reason.outcome == "unreachable")
+  end
+  return true
+end
+
 local function run_rounds(entries, setup)
-  local count = #entries * setup.runs
+  local count, number = #entries * setup.runs, 0
   for round = 1, setup.runs do
     for i = 1, #entries do
       local entry = entries[(i + round - 2) % #entries + 1] -- each round begins with another one
-      if setup.interrupt.reason then
+      number = number + 1
+      if setup.interrupt.reason or not entry.failure and not take_turn(entry, setup, round, number, count) then
         return
       end
-      run_once(entry, setup, setup.seed + round - 1, setup.watch and function(run)
-        return setup.watch(run, { label = entry.label, number = (round - 1) * #entries + i, count = count })
-      end)
     end
   end
 end
 
+-- In the place of os.exit: what a policy asks for must not end the lab, without a report and as if all were fine.
+local function refuse_exit()
+  error("os.exit: a policy or an update function may not end the program", 2)
+end
+
 --- Runs each lane `runs` times. lanes: a list of { entrant, scenario, swept }. setup: url, password_file, guards, connect, seed, runs,
--- interrupt (a table, whose field `reason` is set when the run is interrupted), interval, history, watch(run, {label, number, count}). Returns the
--- entries in the order of the lanes: label, swept, result (the median of the runs: vlock.lab.statistics), latencies (a histogram of all
--- runs), first_error, give_up_reason. A lane that an interrupt left without any run is not among them.
+-- interrupt (a table, whose field `reason` is set when the run is interrupted), interval, history, watch(run, {label, number, count}).
+-- Returns the entries in the order of the lanes: label, swept, result (the median of the runs: vlock.lab.statistics), latencies (a
+-- histogram of all runs), first_error, give_up_reason. A lane without any complete run, because an interrupt left none or it failed, is not
+-- among them. Second result: the entries that failed, each with its `failure`.
 function race.run(lanes, setup)
-  local entries, complete = {}, {}
+  local entries, complete, failed = {}, {}, {}
   for i, lane in ipairs(lanes) do
     entries[i] = new_entry(lane)
   end
   core.on_interrupt(function(reason)
     setup.interrupt.reason = reason
   end)
+  local exit = os.exit
+  os.exit = refuse_exit -- luacheck: ignore
   run_rounds(entries, setup)
+  os.exit = exit -- luacheck: ignore
   core.on_interrupt(nil)
   for _, entry in ipairs(entries) do
     if #entry.results > 0 then
       entry.result = statistics.merge(entry.results)
       complete[#complete + 1] = entry
     end
+    failed[#failed + 1] = entry.failure and entry
   end
-  return complete
+  return complete, failed
 end
 
 return race

@@ -14,13 +14,13 @@ local ledger = require "vlock.lab.ledger"
 local pace = require "vlock.lab.pace"
 local results = require "vlock.lab.result"
 local scenarios = require "vlock.lab.scenario"
+local warden = require "vlock.lab.warden"
+local words = require "vlock.words"
 local secret = require "vlock.secret"
 
 local now = core.now
 
-local CUT_OFF = "the run has ended" -- why an update is given up that would have been tried again after the end
-
-local SLICE = 0.05 -- seconds: longer sleeps are cut into these
+local CUT_OFF, is_over = warden.CUT_OFF, warden.is_over
 
 local lab = {}
 
@@ -30,45 +30,16 @@ end
 
 -- ---- workers
 
-local function is_over(run)
-  return run.interrupt.reason or run.fatal or (run.deadline and now() >= run.deadline)
-end
-
--- The policy, ending its updates with the run: none is tried again after it, and no sleep outlasts it by more than a slice.
-local function within_the_run(run, policy)
-  local function retry(c)
-    if is_over(run) then
-      return false, CUT_OFF
-    end
-    return policy.retry(c)
-  end
-  local function backoff(c)
-    local wakes_up = now() + policy.backoff(c)
-    while wakes_up - now() > SLICE do
-      core.sleep(SLICE)
-      if is_over(run) then
-        error(CUT_OFF, 0)
-      end
-    end
-    return math.max(wakes_up - now(), 0)
-  end
-  return setmetatable({ retry = retry, backoff = backoff }, { __index = policy })
-end
-
 local function new_worker(run, index)
-  local policy = run.new_policy()
-  local bounded = within_the_run(run, policy)
   local store = run.ledger:recording(run.new_store(), index)
-  local fn = scenarios.update_of(run.scenario)
   local worker = {
     index = index,
-    policy = policy,
+    policy = run.new_policy(),
     begun = 0, -- updates
     commits = 0,
-    update = function(value)
-      return fn(value, index)
-    end,
   }
+  worker.update = warden.update(worker, scenarios.update_of(run.scenario))
+  local bounded = warden.policy(run, worker, worker.policy)
   worker.client = clients.new {
     writer = ("%s-%d"):format(run.writer, index),
     worker = index,
@@ -114,7 +85,7 @@ local function count_failure(run, reason, seconds)
     error(reason, 0) -- nothing to measure any more: the server is gone, or the policy itself is broken
   else
     run.errors = run.errors + 1
-    run.first_error = run.first_error or tostring(reason)
+    run.first_error = run.first_error or words(reason)
   end
 end
 
@@ -130,7 +101,7 @@ end
 -- One update; `due`: since when its latency counts.
 local function update(run, worker, key, due)
   local client = worker.client
-  worker.begun = worker.begun + 1
+  worker.begun, worker.due = worker.begun + 1, due
   local ok, value, outcome, _, is_left = pcall(client.update_state, client, key, worker.update)
   if not ok or type(outcome) == "table" then
     count_failure(run, ok and outcome or value, now() - due)
@@ -175,7 +146,7 @@ local function describe_server(url)
 end
 
 local function run_workers(run)
-  local workers, tasks = {}, {}
+  local workers = {}
   for i = 1, run.scenario.workers do
     workers[i] = new_worker(run, i)
   end
@@ -185,16 +156,18 @@ local function run_workers(run)
   for i, worker in ipairs(workers) do
     worker.started = run.started
     worker.pace = pace.new(run, worker)
-    tasks[i] = core.spawn(function()
+    worker.task = core.spawn(function()
       local ok, reason = pcall(work, run, worker)
       if not ok then
         run.fatal = run.fatal or reason
       end
     end)
   end
-  for _, task in ipairs(tasks) do
-    task:join()
+  local stop = warden.watch(run)
+  for _, worker in ipairs(workers) do
+    worker.task:join()
   end
+  stop()
   if run.fatal then
     error(run.fatal, 0)
   end
