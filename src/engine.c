@@ -449,6 +449,11 @@ void vlock_interrupt(vlock_engine *engine, const char *reason)
     vlock_scheduler_interrupt(engine->scheduler, reason);
 }
 
+bool vlock_has_turned(vlock_engine *engine)
+{
+    return vlock_scheduler_has_turned(engine->scheduler);
+}
+
 bool vlock_is_stuck(vlock_engine *engine)
 {
     return vlock_scheduler_is_stuck(engine->scheduler);

@@ -40,7 +40,7 @@ struct vlock_scheduler {
     volatile sig_atomic_t is_interrupted;
     const char *volatile reason;
     char *interrupted_at; /* the traceback of the code that had to be stopped */
-    volatile uint64_t turns, turns_seen; /* of the loop; as of the last look */
+    volatile uint64_t turns, turns_seen, turns_heard; /* of the loop; as of the last look, and of the last question */
     volatile sig_atomic_t is_watched;
     int interrupt_handler; /* a reference in the registry */
     bool is_guest;  /* in a Lua state that is not the engine's */
@@ -328,6 +328,13 @@ bool vlock_scheduler_is_stuck(struct vlock_scheduler *s)
     bool is_stuck = s->is_watched && s->running && s->turns == s->turns_seen;
     s->turns_seen = s->turns;
     return is_stuck;
+}
+
+bool vlock_scheduler_has_turned(struct vlock_scheduler *s)
+{
+    bool has_turned = s->turns != s->turns_heard;
+    s->turns_heard = s->turns;
+    return has_turned;
 }
 
 void vlock_scheduler_watch(struct vlock_scheduler *s, bool wants)

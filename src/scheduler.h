@@ -113,9 +113,10 @@ void vlock_scheduler_push_tag(lua_State *L);
 
 /* ---- the end of a run from outside ---- */
 
-/* See vlock_interrupt() and vlock_is_stuck() in vlock.h. Safe in signal handlers. */
+/* See vlock_interrupt(), vlock_is_stuck() and vlock_has_turned() in vlock.h. Safe in signal handlers. */
 void vlock_scheduler_interrupt(struct vlock_scheduler *scheduler, const char *reason);
 bool vlock_scheduler_is_stuck(struct vlock_scheduler *scheduler);
+bool vlock_scheduler_has_turned(struct vlock_scheduler *scheduler);
 
 /* Whether the present run wants to be watched for code that never waits; over with the run. */
 void vlock_scheduler_watch(struct vlock_scheduler *scheduler, bool wants);

@@ -23,6 +23,7 @@ enum {
 };
 
 #define WATCHDOG_SECONDS 5
+#define LONGEST_ENDING_SECONDS 60
 
 /* ---- signals: the engine is told, and a watchdog stands behind it ---- */
 
@@ -52,6 +53,12 @@ static void on_signal(int number)
     clock_gettime(CLOCK_MONOTONIC, &now);
     if (interrupted_by && number != SIGALRM && now.tv_sec <= interrupted_at + 1)
         return; /* one Ctrl-C may arrive twice: through the terminal, and from a parent */
+    if (interrupted_by && number == SIGALRM && now.tv_sec < interrupted_at + LONGEST_ENDING_SECONDS && running_engine &&
+        vlock_has_turned(running_engine)) {
+        alarm(WATCHDOG_SECONDS); /* it ends, and has much to put in order: keys to read and to remove */
+        errno = saved;
+        return;
+    }
     if (interrupted_by)
         leave_at_once(); /* the watchdog's alarm, or a second Ctrl-C */
     interrupted_by = number;

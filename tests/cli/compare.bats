@@ -132,6 +132,17 @@ END
     [ "$(grep -cE '^(none|fixed) +[18] ' <<<"$output")" -eq 4 ]
 }
 
+@test "sweeps that do not go together are refused" {
+    for sweeps in "commits=1,2 per-worker=1,2" "value-size=1,2 value_size=3,4" "commits=1,2 duration=1s,2s"; do
+        set -- $sweeps
+        compare --sweep "$1" --sweep "$2" none full_jitter
+        [ "$status" -eq 2 ]
+    done
+    compare --sweep think=1ms,2ms --rate 100 none full_jitter
+    [ "$status" -eq 2 ]
+    [[ $stderr == *"exclude each other" ]]
+}
+
 @test "a bad sweep is refused" {
     for bad in workers=1,,2 workers= worker=1,2 workers=0,1 base=x,1ms; do
         run "$vlockrun" -n 10 --sweep "$bad" "$TOP/lua/backoff/full_jitter.lua"
@@ -189,6 +200,32 @@ END
     [ "$status" -eq 2 ]
     run --separate-stderr "$vlockrun" --rate 0 "$TOP/lua/backoff/none.lua"
     [ "$status" -eq 2 ]
+}
+
+@test "a rate beyond all measure is one that it did not keep up with" {
+    run --separate-stderr "$vlockrun" --rate 1e9 -d 200ms "$TOP/lua/backoff/none.lua"
+    echo "$output $stderr"
+    [ "$status" -eq 4 ]
+    [[ $output == *"DID NOT KEEP UP"* ]]
+    run "$vlockrun" --require 'open_loop.kept_up==false' -n 10 "$TOP/lua/backoff/none.lua"
+    [ "$status" -eq 4 ]
+    [[ $output == *"open_loop.kept_up==false: not measured, NOT MET"* ]]
+}
+
+@test "one that fails costs the others nothing" {
+    printf 'local n = 0 return { backoff = function() n = n + 1 if n > 3 then error("late boom") end return 0 end }' >boom.lua
+    compare -d 100ms none boom.lua full_jitter
+    [ "$status" -eq 1 ]
+    [ "$(grep -cE '^(none|full_jitter) ' <<<"$output")" -eq 2 ]
+    [[ $output == *"chains: all 6 runs whole, "* ]]
+    [[ $stderr == *"boom was ended: boom.lua:1: late boom"* ]]
+}
+
+@test "who gives up wins nothing" {
+    printf 'return { retry = { "attempts", max = 1 }, backoff = "none" }' >quit.lua
+    compare -n 2000 --runs 1 full_jitter quit.lua
+    grep -q '^quit .* gave up' <<<"$output"
+    ! grep '^quit ' <<<"$output" | grep -q '[*]'
 }
 
 @test "a generator that cannot keep up says so and fails" {

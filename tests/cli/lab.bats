@@ -370,6 +370,88 @@ END
     done
 }
 
+@test "a policy cannot freeze or change the connection of its worker, nor end the program" {
+    for command in '"BLPOP", "x", 0' '"MULTI"' '"WATCH", "x"'; do
+        lab -n 300 -w 5 -e "{ backoff = function() redis.call($command) return 0 end }"
+        [ "$status" -eq 1 ]
+        [ "$(field verified)" = true ]
+        [ "$(field errors)" -gt 0 ]
+        run "$vlockrun" -n 300 -w 5 -e "{ backoff = function() redis.call($command) return 0 end }"
+        [[ $output == *"use redis.connect"* ]]
+    done
+    run "$vlockrun" -n 300 -w 5 -e '{ backoff = function() os.exit(0) end }'
+    echo "$output"
+    [ "$status" -eq 1 ]
+    [[ $output == *"(command line):1: os.exit: a policy or an update function may not end the program"* ]]
+}
+
+@test "a policy or an update that never comes back ends with the run" {
+    printf 'return { backoff = function() while true do vlock.sleep(0) end end }' >spins.lua
+    printf 'return { backoff = function() vlock.sleep(1e8) end }' >sleeps.lua
+    printf 'return { backoff = "none", scenario = { update = function() vlock.sleep(1e8) end } }' >updates.lua
+    for policy in spins sleeps updates; do
+        lab -d 300ms --workers 5 $policy.lua
+        [ "$status" -eq 0 ]
+        [ "$(field verified)" = true ]
+        [ "$(field unfinished)" -ge 4 ]
+        python3 -c 'import sys; sys.exit(not float(sys.argv[1]) < 3)' "$(field seconds)"
+        "$vlockrun" --json -n 100M --workers 5 $policy.lua >out 2>err &
+        pid=$!
+        sleep 0.7
+        kill -INT $pid
+        status=0
+        wait $pid || status=$?
+        cat err
+        [ "$status" -eq 130 ]
+        output=$(cat out)
+        [ "$(field interrupted)" = true ]
+    done
+}
+
+@test "think time ends with the run, and with Ctrl-C" {
+    lab -d 400ms --think 20s --workers 5 "$TOP/lua/backoff/none.lua"
+    [ "$(field commits)" -eq 5 ]
+    python3 -c 'import sys; sys.exit(not float(sys.argv[1]) < 3)' "$(field seconds)"
+    "$vlockrun" --json --think 20s "$TOP/lua/backoff/none.lua" >out 2>err &
+    pid=$!
+    sleep 0.7
+    kill -INT $pid
+    status=0
+    wait $pid || status=$?
+    [ "$status" -eq 130 ]
+    output=$(cat out)
+    [ "$(field commits)" -eq 50 ]
+}
+
+@test "a merge that drops updates is not called lossless, and wins nothing" {
+    run --separate-stderr "$vlockrun" -n 1000 last_wins
+    [ "$status" -eq 0 ]
+    [[ $output =~ "none twice, but the merge kept "[0-9]+" of the updates and dropped "[0-9]+ ]]
+    lab -n 1000 last_wins
+    [ "$(field verified)" = true ]
+    [ "$(field dropped)" -gt 300 ]
+    run --separate-stderr "$vlockrun" compare -n 500 --runs 1 full_jitter last_wins
+    grep -q '^last_wins .*the merge DROPPED' <<<"$output"
+    ! grep '^last_wins ' <<<"$output" | grep -q '[*]'
+}
+
+@test "what is measured is shown although the history cannot be written" {
+    [ -w /dev/full ] || skip "there is no /dev/full"
+    run --separate-stderr "$vlockrun" --history /dev/full -n 1000 "$TOP/lua/backoff/full_jitter.lua"
+    echo "$stderr"
+    [ "$status" -eq 1 ]
+    [[ $output == *"chain        whole"* ]]
+    [[ $stderr == *"cannot write the history"* ]]
+}
+
+@test "a server that refuses us is one that cannot be reached: exit code 3" {
+    start_server s --requirepass secret
+    run "$vlockrun" -u "$url" "$TOP/lua/backoff/none.lua"
+    echo "$output"
+    [ "$status" -eq 3 ]
+    [[ $output == *NOAUTH* ]]
+}
+
 @test "a broken policy is refused with the file and the line of the word that is wrong" {
     printf 'return {\n  retry = "attempts",\n  backoff = "full_jiter",\n}\n' >name.lua
     printf 'return {\n  backoff = { "full_jitter",\n    bse = "1ms" },\n}\n' >parameter.lua

@@ -236,6 +236,38 @@ describe("tasks", function()
     assert.are.same({ 1, 3, 5, 7, 9 }, order)
   end)
 
+  it("can be cancelled: while they wait, while they are ready, while others join them", function()
+    local trace = {}
+    local sleeper = vlock.spawn(function()
+      local _ <close> = setmetatable({}, { __close = function() trace[#trace + 1] = "closed" end })
+      vlock.sleep(1e6)
+      trace[#trace + 1] = "never"
+    end)
+    local joiner = vlock.spawn(function()
+      return select("#", sleeper:join())
+    end)
+    vlock.sleep(0.001)
+    sleeper:cancel()
+    assert.are.equal(0, joiner:join())
+    local spinner = vlock.spawn(function()
+      while true do
+        vlock.sleep(0)
+      end
+    end)
+    local calling = vlock.spawn(redis.call, "BLPOP", "nothing", 0)
+    vlock.sleep(0.001)
+    spinner:cancel()
+    calling:cancel()
+    spinner:cancel()
+    spinner:join()
+    assert.are.same({ "closed" }, trace)
+    local done = vlock.spawn(function() return 5 end)
+    vlock.sleep(0)
+    done:cancel()
+    assert.are.equal(5, done:join())
+    assert.are.equal("PONG", redis.call("PING").ok)
+  end)
+
   it("refuse times that are none", function()
     for _, bad in ipairs { -1, 0 / 0, math.huge } do
       assert.is_false((pcall(vlock.sleep, bad)))

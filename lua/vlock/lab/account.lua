@@ -103,14 +103,15 @@ local function judge_by_version(account, found, first, last)
     return
   end
   local moved, commits = last.version - first.version, account.count - account.unknowns
-  if moved < commits or moved > commits + account.unknowns then
-    found.whole = false
-    found[moved < commits and "lost_updates" or "unreported"] = moved < commits and commits - moved or moved - commits - account.unknowns
+  if moved < commits then
+    found.whole, found.lost_updates = false, commits - moved
+  elseif moved > commits + account.unknowns then
+    found.whole, found.unreported = false, moved - commits - account.unknowns
   end
 end
 
---- Whether it is one chain from `first` to `last`, each { value, stamp, version where it is known }: the table of lab_core's check. Commits in `culprits` are numbered
--- from 1 in the order in which they were told of, writes of unknown outcome counted in.
+--- Whether it is one chain from `first` to `last`, each { value, stamp, version where it is known }: the table of lab_core's check. Commits
+-- in `culprits` are numbered from 1 in the order in which they were told of, writes of unknown outcome counted in.
 function Account:check(first, last)
   local found = self.chain:check(name_of(self, first.stamp, first.value), content_of(self, first.value),
     name_of(self, last.stamp, last.value), content_of(self, last.value))

@@ -122,8 +122,9 @@ local function single_text(entry, options)
 end
 
 local function several_text(entries, options)
-  local heading = report.heading(entries)
-  return heading .. "\n" .. comparison.text(entries, { color = color_of(options) }) .. report.failures(entries)
+  return table.concat {
+    report.heading(entries), "\n", comparison.text(entries, { color = color_of(options) }), report.chains(entries), report.failures(entries),
+  }
 end
 
 local function several_json(entries)
@@ -307,15 +308,15 @@ function command.run_named(program, options, out)
   return run_alone(entrants.from_word(program.policy, options.store), options, out)
 end
 
---- Runs several policies side by side: words are POLICY or POLICY@STORE.
-function command.compare(words, options, out)
-  if #words == 0 then
+--- Runs several policies side by side: named, each POLICY or POLICY@STORE.
+function command.compare(named, options, out)
+  if #named == 0 then
     exit.usage("compare what? vlockrun compare full_jitter decorrelated mine.lua; vlockrun list names what there is")
   elseif options.eval then
     exit.usage("compare takes policies by name or file, not --eval")
   end
   local list = {}
-  for i, word in ipairs(words) do
+  for i, word in ipairs(named) do
     list[i] = entrants.from_word(word, options.store)
     exit.refuse(exit.SCRIPT, list[i].check, list[i])
   end

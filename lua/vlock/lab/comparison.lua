@@ -48,9 +48,18 @@ local COLUMNS = {
   end, better = more, show = two_digits },
 }
 
---- Whether a result counts when the best is looked for: one that starved others, or that is broken, has won nothing.
+local MOST_FAILED = 0.01 -- of the updates
+
+local function are_many_failed(result)
+  local failed = result.gave_up + result.unknown + result.errors
+  return failed > MOST_FAILED * (failed + result.commits)
+end
+
+--- Whether a result counts when the best is looked for: one that starved others, that is broken, gave up, or dropped what it should have
+-- written, has won nothing.
 function comparison.is_eligible(result)
-  return not result.starved and result.verified ~= false and result.commits > 0
+  return not result.starved and result.verified ~= false and result.commits > 0 and not are_many_failed(result)
+    and (result.dropped or 0) == 0
 end
 
 local is_eligible = comparison.is_eligible
@@ -132,6 +141,9 @@ function comparison.notes(entry)
     note("BROKEN: %s", findings.words(result))
   elseif result.verified ~= true then
     note("not verified: %s", result.not_verified)
+  end
+  if (result.dropped or 0) > 0 then
+    note("the merge DROPPED %s updates", figures.grouped(result.dropped))
   end
   if result.starved then
     note("STARVES others: %s to %s commits/s a worker", figures.grouped(result.fairness.min), figures.grouped(result.fairness.max))
@@ -219,7 +231,7 @@ local function legend(entries)
   if #groups_of(entries) == #entries then
     return runs and ("medians of %d runs; ± half of the range between them"):format(runs)
   end
-  local text = "* best of its column, of those that neither starve others nor are broken"
+  local text = "* best of its column, of those that neither starve others, nor fail, nor are broken"
   if runs then
     text = text .. ("; ~ within the noise of the best\n  (the ranges of their %d runs overlap); medians; ± half of the range"):format(runs)
   end

@@ -49,14 +49,25 @@ function findings.words(found)
   return table.concat(words, ", ")
 end
 
+-- What becomes of "none lost" where the merge throws changes away.
+local function words_of_losses(found)
+  if (found.dropped or 0) == 0 then
+    return "none lost, none twice"
+  end
+  return ("none twice, but the merge kept %s of the updates and dropped %s"):format(figures.grouped(found.commits - found.dropped),
+    figures.grouped(found.dropped))
+end
+
 --- The verdict, a line of a report. found: with `commits`; paint(code, text) colours a text.
 function findings.verdict(found, paint)
   local unknown = found.unknown_applied
   if found.verified == true and found.scenario and found.scenario.combine then
-    return paint("32", "whole") .. (": the commits that hold the %s updates each stand on the one before"):format(figures.grouped(found.commits))
+    return ("%s: the commits that hold the %s updates each stand on the one before"):format(paint("32", "whole"),
+      figures.grouped(found.commits))
   elseif found.verified == true then
-    return paint("32", "whole") .. (": each of the %s commits stands on the one before it; none lost, none twice%s"):format(
-      figures.grouped(found.commits), unknown > 0 and ("; %s of unknown outcome were applied"):format(figures.grouped(unknown)) or "")
+    local applied = unknown > 0 and ("; %s of unknown outcome were applied"):format(figures.grouped(unknown)) or ""
+    return paint("32", "whole") .. (": each of the %s commits stands on the one before it; %s%s"):format(figures.grouped(found.commits),
+      words_of_losses(found), applied)
   elseif found.verified == false then
     return paint("31;1", "BROKEN") .. ": " .. findings.words(found)
   end

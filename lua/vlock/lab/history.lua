@@ -33,18 +33,20 @@ local function fail(path, reason)
   error(("cannot write the history %s: %s"):format(path, tostring(reason):gsub("^.*: ", "")), 0)
 end
 
+-- What cannot be written costs no run: nothing more is written then, and `close` says why.
 function File:write(...)
-  local ok, reason = self.file:write(...)
-  if not ok then
-    fail(self.path, reason)
+  if self.failure then
+    return
   end
+  local ok, reason = self.file:write(...)
+  self.failure = not ok and reason or nil
 end
 
---- Writes out what is still in memory. Raises where that fails.
+--- Writes out what is still in memory. Raises where that fails, or has failed before.
 function File:close()
   local ok, reason = self.file:close()
-  if not ok then
-    fail(self.path, reason)
+  if self.failure or not ok then
+    fail(self.path, self.failure or reason)
   end
 end
 

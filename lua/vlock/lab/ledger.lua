@@ -38,12 +38,12 @@ local function read_state(store, cell)
   return { value = value, stamp = stamp, version = store.version and store.version(stamp) }
 end
 
--- f(element) for all of a list, several at a time: their round trips go side by side.
-local function for_each(list, f)
+-- f(element) for all of a list, several at a time: their round trips go side by side. is_stopped(), or nil: whether to leave the rest.
+local function for_each(list, f, is_stopped)
   local at, tasks = 0, {}
   for i = 1, math.min(READERS, #list) do
     tasks[i] = core.spawn(function()
-      while at < #list do
+      while at < #list and not (is_stopped and is_stopped()) do
         at = at + 1
         f(list[at])
       end
@@ -55,7 +55,8 @@ local function for_each(list, f)
 end
 
 --- A ledger for these cells, which `store` reads as they stand before the run. about: is_counter, whether the update adds one to a counter;
--- merge, the name of the policy's; combines, whether a commit may hold several updates; history, where one is written
+-- merge, the name of the policy's; combines, whether a commit may hold several updates; is_stopped(),
+-- whether the reading is to end early; history, where one is written
 -- (vlock.lab.history): a run of it.
 local function new(list, store, about)
   local identity, reason = identity_of(store, about.is_counter, about.merge)
@@ -68,6 +69,7 @@ local function new(list, store, about)
     identity = identity,
     is_counter = is_counter,
     not_verified = reason,
+    is_default_update = about.is_counter,
     counts_updates = about.combines and is_counter and identity ~= nil,
     history = about.history,
   }, Ledger)
@@ -85,7 +87,7 @@ local function new(list, store, about)
     if self.history then
       self.history:first(cell.key, state)
     end
-  end)
+  end, about.is_stopped)
   return self
 end
 
@@ -147,11 +149,15 @@ local function check_updates(found, grown, updates)
   end
 end
 
---- Whether all of it is whole, as `store` reads the cells now: see vlock.lab.findings. The history, where there is one, ends with it.
+--- Whether all of it is whole, as `store` reads the cells now: see vlock.lab.findings; and `dropped`, the updates of the default counter that
+-- are in no value because the merge wrote another one, where it may do so. The history, where there is one, ends with it.
 -- seen: is_interrupted; commits and unknown, the updates that were reported.
 function Ledger:verify(store, seen)
   local list, grown = {}, 0
   for_each(self.cells, function(cell)
+    if seen.is_interrupted and not self.accounts[cell.key] then
+      return -- nobody touched it, and somebody waits for the report
+    end
     local first, last = self.first[cell.key], read_state(store, cell)
     if self.identity then
       local account = self.accounts[cell.key] or accounts.new(self.identity, self.is_counter)
@@ -160,7 +166,7 @@ function Ledger:verify(store, seen)
         list[#list + 1] = found -- the others add nothing
       end
     end
-    if self.counts_updates then
+    if self.is_default_update then
       grown = grown + (accounts.number_of(last.value) or 0) - (accounts.number_of(first.value) or 0)
     end
     if self.history then
@@ -173,6 +179,8 @@ function Ledger:verify(store, seen)
   local found = findings.sum(list, self.not_verified)
   if self.counts_updates and seen.unknown == 0 then
     check_updates(found, grown, seen.commits)
+  elseif self.is_default_update and not self.is_counter then -- the merge may keep one side's change only, as it says
+    found.dropped = math.max(seen.commits - grown, 0)
   end
   return found
 end

@@ -127,7 +127,7 @@ end
 -- What the marks mean; HTML.
 local function legend(entries)
   local runs = entries[1].result.runs
-  local words = { element("b", "best", { class = "best" }) .. " of its column, of those that neither starve others nor are broken" }
+  local words = { element("b", "best", { class = "best" }) .. " of its column, of those that neither starve others, nor fail, nor are broken" }
   if runs then
     words[2] = element("b", "within the noise", { class = "near" }) .. (" of the best: the ranges of their %d runs overlap"):format(runs)
     words[3] = "medians; ± half of the range between the runs"

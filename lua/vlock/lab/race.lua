@@ -54,7 +54,7 @@ local function take_turn(entry, setup, round, number, count)
     return setup.watch(run, { label = entry.label, number = number, count = count })
   end
   local ok, reason = pcall(run_once, entry, setup, setup.seed + round - 1, watch)
-  if not ok then
+  if not ok and reason ~= lab.INTERRUPTED then
     entry.failure = reason
     return not (type(reason) == "table" and reason.outcome == "unreachable")
   end

@@ -28,6 +28,9 @@ function report.text(result, shown)
   line("commits", "%s in %s = %s commits/s%s%s", grouped(result.commits), core.format_duration(result.seconds),
     paint("1", grouped(result.commits_per_second)), result.interrupted and " (interrupted)" or "",
     result.unfinished > 0 and (", %s unfinished at the end"):format(grouped(result.unfinished)) or "")
+  if result.left_alone > 0 then
+    line("left alone", "%s updates left the cell as it is", grouped(result.left_alone))
+  end
   if result.attempts_per_commit then
     line("attempts", "%.2f per commit, %s conflicts; %.2f commands per commit", result.attempts_per_commit,
       grouped(result.conflicts), result.commands / result.commits)
@@ -59,6 +62,21 @@ function report.heading(entries)
   local first = entries[1].result
   return ("%-12s %s\n%-12s %s, seed %d\n"):format("scenario", figures.scenario(figures.common_scenario(entries)), "server",
     first.server.version, first.seed)
+end
+
+--- How many of the runs of a table were found whole, a line.
+function report.chains(entries)
+  local runs, whole, commits = 0, 0, 0
+  for _, entry in ipairs(entries) do
+    for _, result in ipairs(entry.results) do
+      runs, commits = runs + 1, commits + result.commits
+      whole = whole + (result.verified == true and 1 or 0)
+    end
+  end
+  if whole < runs then
+    return ("chains: %d of %d runs whole\n"):format(whole, runs)
+  end
+  return ("chains: all %d runs whole, %s commits\n"):format(runs, grouped(commits))
 end
 
 --- The first error and the first reason to give up of each of these entries, a line each.

@@ -133,6 +133,7 @@ function result.new(run, found)
     unknown_applied = found.unknown_applied,
     verified = found.verified,
     not_verified = found.not_verified,
+    dropped = found.dropped,
     seconds = seconds,
     commits_per_second = seconds > 0 and run.commits / seconds or 0,
     attempts_per_commit = made and attempts / run.commits or nil,

@@ -22,7 +22,9 @@ local now = core.now
 
 local CUT_OFF, is_over = warden.CUT_OFF, warden.is_over
 
-local lab = {}
+local lab = {
+  INTERRUPTED = "interrupted before the run had begun", -- what `run` raises then
+}
 
 local function is_outcome(reason, kind)
   return type(reason) == "table" and reason.outcome == kind
@@ -212,6 +214,9 @@ local function prepare(run, setup)
     is_counter = not run.scenario.new_update,
     merge = policy.parts.merge,
     combines = run.scenario.combine,
+    is_stopped = function()
+      return run.interrupt.reason
+    end,
     history = setup.history and setup.history:run {
       label = setup.label,
       policy = policy,
@@ -221,6 +226,9 @@ local function prepare(run, setup)
       seed = run.seed,
     },
   })
+  if run.interrupt.reason then
+    error(lab.INTERRUPTED, 0)
+  end
   run.choose = key_choice.new(run.scenario.dist, run.scenario.keys)
   connect_all(run, setup.connect, scenarios.connections(run.scenario))
 end

@@ -30,7 +30,7 @@ local FIELDS = {
   duration = { read = core.duration, least = 0 },
   think = { read = core.duration, least = 0 },
   rate = { read = core.count, least = 1e-3 },
-  value_size = { read = core.count, least = 0, whole = true },
+  value_size = { read = core.count, least = 0, most = 512 << 20, whole = true }, -- Redis' limit of a string
   dist = {},
   combine = {},
   update = {},
@@ -73,6 +73,8 @@ local function read_field(name, value, where)
     exit.usage("%s must be a number, not %s", where, tostring(value))
   elseif value < field.least then
     exit.usage("%s must be at least %s", where, ("%.14g"):format(field.least))
+  elseif field.most and value > field.most then
+    exit.usage("%s must be at most %s", where, ("%.14g"):format(field.most))
   elseif field.whole and not math.tointeger(value) then
     exit.usage("%s must be a whole number, not %s", where, ("%.14g"):format(value))
   end
@@ -125,6 +127,14 @@ local function one_amount(fields)
   end
 end
 
+-- Raises what does not go together.
+local function check(fields)
+  if fields.rate and fields.think > 0 then
+    exit.usage("--rate (an open loop: updates begin when they are due) and --think (a closed one) exclude each other")
+  end
+  exit.refuse(exit.USAGE, key_choice.new, fields.dist, fields.keys)
+end
+
 --- The scenario that the command line and, under it, a script's own table ask for. defaults: what else is not the usual, as { duration =
 -- 0.5 }. Raises a usage error.
 function scenario.new(options, own, defaults)
@@ -145,10 +155,7 @@ function scenario.new(options, own, defaults)
     end
   end
   one_amount(fields)
-  if fields.rate and fields.think > 0 then
-    exit.usage("--rate (an open loop: updates begin when they are due) and --think (a closed one) exclude each other")
-  end
-  exit.refuse(exit.USAGE, key_choice.new, fields.dist, fields.keys)
+  check(fields)
   return fields
 end
 
@@ -168,7 +175,7 @@ function scenario.with(fields, option, text)
       changed[amount] = amount == name and changed[name] or nil
     end
   end
-  exit.refuse(exit.USAGE, key_choice.new, changed.dist, changed.keys)
+  check(changed)
   return changed
 end
 

@@ -39,7 +39,7 @@ end
 -- What must not be hidden by a median: these are summed up.
 local is_summed = {
   gave_up = true, unknown = true, errors = true, lost_updates = true, duplicated = true, unreported = true, altered = true, missing = true,
-  unknown_applied = true,
+  unknown_applied = true, dropped = true,
 }
 
 -- What names a run, and is not measured: the first one's.
@@ -129,15 +129,6 @@ local function any(results, name)
   return false
 end
 
--- Whether it holds for more than half of them.
-local function is_mostly(results, name)
-  local count = 0
-  for _, result in ipairs(results) do
-    count = count + (result[name] and 1 or 0)
-  end
-  return count * 2 > #results
-end
-
 --- Several results of one entrant as one: every figure is the median of theirs, failures are sums; `runs` says how many there were, and
 -- `stats` describes the figures (latencies, in ms, by their short names, and jain). One result stays as it is.
 function statistics.merge(results)
@@ -147,7 +138,7 @@ function statistics.merge(results)
   local merged = merge_fields(results)
   merged.verified = merge_verified(results)
   merged.interrupted = any(results, "interrupted")
-  merged.starved = is_mostly(results, "starved")
+  merged.starved = any(results, "starved")
   if merged.open_loop then
     merged.open_loop.kept_up = true
     for _, result in ipairs(results) do

@@ -9,6 +9,8 @@ local sweep = {}
 
 local MOST = 2
 
+local is_amount = { commits = true, ["per-worker"] = true, duration = true } -- of which one counts
+
 --- Reads the --sweep options: a list of { name, texts }.
 function sweep.parse(options)
   local sweeps, seen = {}, {}
@@ -16,10 +18,13 @@ function sweep.parse(options)
     local name, list = text:match("^([%w_.-]+)=(.+)$")
     if not name then
       exit.usage("--sweep '%s': say NAME=VALUE,VALUE: workers=1,10,50", text)
-    elseif seen[name] then
-      exit.usage("--sweep %s stands there twice", name)
     end
-    seen[name] = true
+    name = name:gsub("_", "-")
+    local kind = is_amount[name] and "amount" or name
+    if seen[kind] then
+      exit.usage(seen[kind] == name and "--sweep %s stands there twice" or "--sweep %s and --sweep %s exclude each other", seen[kind], name)
+    end
+    seen[kind] = name
     local texts = {}
     for value in (list .. ","):gmatch("([^,]*),") do
       if value == "" then
@@ -68,7 +73,7 @@ function sweep.expand(lanes, sweeps)
         local ok, result = pcall(with_value, lane, one.name, text)
         if not ok then
           local reason = type(result) == "table" and result.message or tostring(result)
-          if reason:find("^%-%-sweep") then
+          if reason:find("^%-%-") then
             exit.usage("%s", reason)
           end
           refuse_name(one, reason)

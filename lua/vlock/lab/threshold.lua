@@ -19,7 +19,7 @@ local FIELDS = {
   interrupted = "boolean", verified = "boolean", starved = "boolean", ["open_loop.kept_up"] = "boolean", ["scenario.combine"] = "boolean",
   commits = "number", left_alone = "number", unfinished = "number", attempts = "number", calls = "number", commands = "number", conflicts = "number",
   gave_up = "number", unknown = "number", errors = "number", lost_updates = "number", duplicated = "number", missing = "number",
-  unreported = "number", altered = "number", unknown_applied = "number",
+  dropped = "number", unreported = "number", altered = "number", unknown_applied = "number",
   seconds = "s", commits_per_second = "number", attempts_per_commit = "number", commands_per_commit = "number",
   ["fairness.jain"] = "number", ["fairness.min"] = "number", ["fairness.max"] = "number",
   ["latency_ms.mean"] = "ms", ["latency_ms.p50"] = "ms", ["latency_ms.p90"] = "ms", ["latency_ms.p99"] = "ms",
@@ -94,7 +94,10 @@ end
 
 local function field_of(result, path)
   for name in path:gmatch("[^.]+") do
-    result = type(result) == "table" and result[name]
+    if type(result) ~= "table" then
+      return nil
+    end
+    result = result[name]
   end
   if result == json.null then
     return nil
