@@ -44,7 +44,7 @@ static void push_embedding(lua_State *L, const char *name)
 
 static void push_seconds(lua_State *L, double seconds)
 {
-    if (seconds > 0)
+    if (seconds != 0) /* what makes no sense is refused there */
         lua_pushnumber(L, seconds);
     else
         lua_pushnil(L);
@@ -62,10 +62,7 @@ static void push_options(lua_State *L, const struct vlock_cell_options *options)
     lua_pushstring(L, options->policy);
     lua_pushstring(L, options->store);
     lua_pushstring(L, options->version_key);
-    if (options->expire > 0)
-        lua_pushinteger(L, (lua_Integer)(options->expire + 0.5));
-    else
-        lua_pushnil(L);
+    push_seconds(L, options->expire);
     push_seconds(L, options->ttl);
     push_seconds(L, options->deadline);
     lua_call(L, 9, 1);
@@ -90,7 +87,7 @@ static int l_compute(lua_State *L)
     case VLOCK_LEAVE:
         return 0;
     default:
-        lua_pushliteral(L, "the callback aborted the update");
+        push_embedding(L, "ABORT");
         return lua_error(L);
     }
 }
@@ -102,6 +99,10 @@ static int l_prepare(lua_State *L)
     push_embedding(L, names[call->verb]);
     lua_pushlstring(L, call->key, call->key_size);
     push_options(L, call->options);
+    push_embedding(L, "check");
+    lua_pushvalue(L, -3);
+    lua_pushvalue(L, -3);
+    lua_call(L, 2, 0);
     if (call->verb == VERB_UPDATE) {
         lua_pushlightuserdata(L, call);
         lua_pushcclosure(L, l_compute, 1);
@@ -130,16 +131,28 @@ static char *copy_bytes(const char *bytes, size_t size)
     return copy;
 }
 
+/* What lua/vlock/embedding.lua calls them. */
+static const struct {
+    const char *name;
+    enum vlock_outcome outcome;
+    enum vlock_code code;
+} failures[] = {
+    {"gave_up", VLOCK_GAVE_UP, VLOCK_ERR_GAVE_UP},       {"unknown", VLOCK_UNKNOWN, VLOCK_ERR_AMBIGUOUS},
+    {"aborted", VLOCK_FAILED, VLOCK_ERR_GAVE_UP},        {"refused", VLOCK_FAILED, VLOCK_ERR_REPLY},
+    {"unreachable", VLOCK_FAILED, VLOCK_ERR_UNREACHABLE}, {"failed", VLOCK_FAILED, VLOCK_ERR_SCRIPT},
+};
+
 /* Stack: 1 the call, 2 the outcome's name, 3 value, 4 version, 5 stamp; or 3 the reason. */
 static int l_finish(lua_State *L)
 {
     struct call *call = lua_touserdata(L, 1);
     const char *outcome = luaL_checkstring(L, 2);
-    if (strcmp(outcome, "committed") != 0 && strcmp(outcome, "conflict") != 0) {
-        call->outcome = strcmp(outcome, "gave_up") == 0 ? VLOCK_GAVE_UP : VLOCK_UNKNOWN;
-        vlock_error_set(call->error, call->outcome == VLOCK_UNKNOWN ? VLOCK_ERR_AMBIGUOUS : VLOCK_ERR_GAVE_UP, "%s",
-                        luaL_checkstring(L, 3));
-        return 0;
+    for (size_t i = 0; i < sizeof failures / sizeof *failures; i++) {
+        if (strcmp(outcome, failures[i].name) == 0) {
+            call->outcome = failures[i].outcome;
+            vlock_error_set(call->error, failures[i].code, "%s", luaL_checkstring(L, 3));
+            return 0;
+        }
     }
     call->outcome = strcmp(outcome, "conflict") == 0 ? VLOCK_CONFLICT : VLOCK_COMMITTED;
     if (!call->state)

@@ -20,6 +20,7 @@
 #include "random.h"
 #include "reply.h"
 #include "scheduler.h"
+#include "url.h"
 
 #define CONNECT_TIMEOUT_SECONDS 5
 #define COMMAND_TIMEOUT_SECONDS 10
@@ -198,8 +199,13 @@ static vlock_engine *set_up_state(vlock_engine *engine, lua_State *L, lua_CFunct
 vlock_engine *vlock_open(const struct vlock_options *options, struct vlock_error *error)
 {
     static const struct vlock_options defaults;
+    struct vlock_url url;
     if (!options)
         options = &defaults;
+    if (options->url && vlock_url_parse(options->url, &url, error) != 0)
+        return NULL;
+    if (options->url)
+        vlock_url_clear(&url);
     vlock_engine *engine = new_engine(options, error);
     if (!engine)
         return NULL;
@@ -351,8 +357,12 @@ int vlock_engine_call(vlock_engine *engine, lua_CFunction prepare, lua_CFunction
     lua_pushcfunction(L, l_spawn_prepared);
     lua_pushcfunction(L, prepare);
     lua_pushlightuserdata(L, argument);
-    if (lua_pcall(L, 2, 1, 0) != LUA_OK)
-        return fail_with_top(L, error);
+    if (lua_pcall(L, 2, 1, 0) != LUA_OK) {
+        fail_with_top(L, error);
+        if (error)
+            error->code = VLOCK_ERR_USAGE;
+        return -1;
+    }
     engine->callback = NULL;
     if (vlock_scheduler_start(engine->scheduler, L, error) != 0)
         return -1;

@@ -59,7 +59,7 @@ struct vlock_arguments {
 /* What a script returned, converted as Redis converts what its scripts return; valid during the call. */
 typedef void vlock_reply_callback(void *user, const struct vlock_reply *reply);
 
-/* Opens an engine. Does not connect yet: that happens at the first command. NULL and `error` on failure. */
+/* Opens an engine. Does not connect yet: that happens at the first command. NULL and `error` on failure: VLOCK_ERR_USAGE for a bad url. */
 VLOCK_API vlock_engine *vlock_open(const struct vlock_options *options, struct vlock_error *error);
 
 /* Ends everything that still runs in it, its connections and its private server. NULL is ignored. */
@@ -111,12 +111,17 @@ enum vlock_outcome {
     VLOCK_FAILED = -1,   /* refused: surely not applied; `error` says why */
 };
 
+/* `error` is filled in after every outcome but VLOCK_COMMITTED and VLOCK_CONFLICT, and left as it is after these. Codes: VLOCK_ERR_USAGE, options
+ * that make no sense, a policy or store that is unknown or broken; VLOCK_ERR_REPLY, the server refused; VLOCK_ERR_UNREACHABLE; VLOCK_ERR_SCRIPT,
+ * Lua code of a policy or a store failed; VLOCK_ERR_GAVE_UP; VLOCK_ERR_AMBIGUOUS with VLOCK_UNKNOWN. */
+
 /* Reads value, version and stamp in one atomic step. 0, or -1 and `error`. */
 VLOCK_API int vlock_get(vlock_engine *engine, const char *key, size_t key_size, const struct vlock_cell_options *options,
                         struct vlock_state *state, struct vlock_error *error);
 
-/* One attempt to write `value` (NULL: to delete) over the state `expected`: its stamp where it has one, else its version. `now`, which
- * may be NULL, becomes the new state after VLOCK_COMMITTED, and the one that stands there after VLOCK_CONFLICT. */
+/* One attempt to write `value` (NULL: to delete) over the state `expected`: its stamp where it has one, else its version; NULL: that of a
+ * cell that was never written. `now`, which may be NULL, becomes the new state after VLOCK_COMMITTED, and the one that stands there after
+ * VLOCK_CONFLICT. */
 VLOCK_API enum vlock_outcome vlock_compare_and_set(vlock_engine *engine, const char *key, size_t key_size, const char *value,
                                                    size_t size, const struct vlock_state *expected,
                                                    const struct vlock_cell_options *options, struct vlock_state *now,
@@ -126,7 +131,7 @@ enum vlock_decision {
     VLOCK_WRITE,  /* `update->value` and `update->size` are the new value: yours, and unchanged until the next call or the end */
     VLOCK_DELETE,
     VLOCK_LEAVE,  /* as it is */
-    VLOCK_ABORT,  /* end the update with VLOCK_FAILED */
+    VLOCK_ABORT,  /* end the update with VLOCK_FAILED and VLOCK_ERR_GAVE_UP */
 };
 
 struct vlock_update {

@@ -63,8 +63,10 @@ static void on_signal(int number)
         leave_at_once(); /* the watchdog's alarm, or a second Ctrl-C */
     interrupted_by = number;
     interrupted_at = now.tv_sec;
-    if (running_engine)
+    if (running_engine) {
+        vlock_has_turned(running_engine); /* the question is about what comes from here on */
         vlock_interrupt(running_engine, number == SIGALRM ? timeout_reason : "interrupted");
+    }
     alarm(WATCHDOG_SECONDS);
     errno = saved;
 }

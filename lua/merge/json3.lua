@@ -69,10 +69,11 @@ local function rule_at(rule, path)
   if type(rule) == "string" then
     return rules[rule]
   end
-  path = string.sub(path, 3) -- without "$."
+  path = string.sub(path, 3) -- without "$.", which may be said or not
   while path and path ~= "" do
-    if rule[path] then
-      return rules[rule[path]]
+    local name = rule[path] or rule["$." .. path]
+    if name then
+      return rules[name]
     end
     path = string.match(path, "^(.*)%.[^.]*$")
   end

@@ -6,6 +6,6 @@ return {
     if c.attempt < p.max then
       return true
     end
-    return false, ("%d attempts failed"):format(c.attempt)
+    return false, ("%d attempt%s failed"):format(c.attempt, c.attempt == 1 and "" or "s")
   end,
 }

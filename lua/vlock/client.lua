@@ -142,6 +142,13 @@ function Client:plan(key, opts)
   return plan
 end
 
+--- The plan of an update, with its policy: a broken one is refused at once, not at the first conflict.
+function Client:prepare(key, opts)
+  local plan = self:plan(key, opts)
+  plan.policy = plan.policy or of_script(self.policies, plan.opts)
+  return plan
+end
+
 -- The cell of a key under these options; the last ones are kept.
 local function cell_of(plan, key)
   local cell = plan.cells[key]
@@ -205,8 +212,7 @@ end
 
 --- The same, with the state that was written or left as third result, and true as fourth where it was left.
 function Client:update_state(key, fn, opts)
-  local plan = self:plan(key, opts)
-  plan.policy = plan.policy or of_script(self.policies, plan.opts) -- a broken one is refused at once, not at the first conflict
+  local plan = self:prepare(key, opts)
   if plan.opts.combine or self.combines then
     return self.combiner:update(self, plan, cell_of(plan, key), fn)
   end

@@ -2,8 +2,11 @@
 
 local present = require "vlock.present"
 local update = require "vlock.update"
+local words = require "vlock.words"
 
-local embedding = { DELETE = update.DELETE }
+local ABORT = {} -- raised where the callback aborts
+
+local embedding = { DELETE = update.DELETE, ABORT = ABORT }
 
 -- The same options are the same table every time: a client keeps by it what it has worked out.
 local known = {}
@@ -30,11 +33,39 @@ function embedding.options(retry, backoff, merge, policy, store, version_key, ex
   return options
 end
 
-function embedding.get(key, options)
-  return "committed", present.client():get(key, options)
+--- Raises where the key, the options, the policy or the store make no sense; otherwise does nothing.
+function embedding.check(key, options)
+  present.client():prepare(key, options)
 end
 
-function embedding.compare_and_set(key, options, value, expected)
+-- What was raised, as an outcome and a reason.
+local function failure(reason)
+  if reason == ABORT then
+    return "aborted", "the callback aborted the update"
+  end
+  local outcome = type(reason) == "table" and reason.outcome
+  if outcome == "unreachable" or outcome == "unknown" then
+    return outcome, words(reason)
+  end
+  return type(reason) == "table" and reason.err and "refused" or "failed", words(reason)
+end
+
+-- f(...), of which an error becomes an outcome.
+local function guarded(f)
+  return function(...)
+    local results = table.pack(pcall(f, ...))
+    if not results[1] then
+      return failure(results[2])
+    end
+    return table.unpack(results, 2, results.n)
+  end
+end
+
+embedding.get = guarded(function(key, options)
+  return "committed", present.client():get(key, options)
+end)
+
+embedding.compare_and_set = guarded(function(key, options, value, expected)
   local version, stamp = present.client():compare_and_set(key, value, expected, options)
   if version then
     return "committed", value, version, stamp
@@ -44,14 +75,14 @@ function embedding.compare_and_set(key, options, value, expected)
     return "conflict", outcome.value, outcome.version, outcome.stamp
   end
   return outcome.outcome, tostring(outcome)
-end
+end)
 
-function embedding.update(key, options, fn)
+embedding.update = guarded(function(key, options, fn)
   local value, version, state = present.client():update_state(key, fn, options)
   if state then
     return "committed", value, state.version, state.stamp
   end
   return version.outcome, tostring(version)
-end
+end)
 
 return embedding

@@ -1,6 +1,8 @@
 -- The names that scripts, policies and stores find beside those of Lua 5.4: what Redis' own Lua 5.1 has and 5.4 lacks, coroutines that
 -- may wait for the server, and `redis` and `vlock`.
 
+local misuse = require "vlock.misuse"
+
 -- What Redis has and the host does not: an error that says so, not a nil somewhere later.
 local function absent(name, instead)
   return setmetatable({}, {
@@ -25,7 +27,18 @@ return function(names)
   -- As in Redis, but exact: whole numbers are read as integers, and numbers are written so that they read back as the same.
   local json = require "vlock.json"
   names.cjson = setmetatable({
-    decode = json.decode,
+    decode = function(text)
+      if type(text) == "number" then
+        return text
+      elseif type(text) ~= "string" then
+        misuse("bad argument #1 to 'decode' (string expected, got %s)", type(text))
+      end
+      local ok, value = pcall(json.decode, text)
+      if not ok then
+        misuse("%s", value)
+      end
+      return value
+    end,
     encode = function(value)
       return (json.encode_bytes(value):gsub("/", "\\/")) -- as lua-cjson writes it
     end,

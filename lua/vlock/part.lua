@@ -10,6 +10,7 @@ local core = require "vlock.core"
 local params = require "vlock.params"
 local located = require("vlock.place").located
 local search = require "vlock.search"
+local DELETE = require("vlock.update").DELETE
 
 local part = { KINDS = { "retry", "backoff", "merge" } }
 
@@ -122,9 +123,9 @@ function checks.merge(fn, p, place)
   return function(c)
     local merged = fn(p, c)
     local kind = type(merged)
-    if kind == "string" or kind == "nil" or kind == "number" then
+    if kind == "string" or kind == "nil" or kind == "number" or merged == DELETE then
       return merged
-    elseif never_a_value[kind] or kind == "boolean" and c.codec ~= "json" then
+    elseif never_a_value[kind] or c.codec ~= "json" and (kind == "boolean" or c.codec == "string" and kind == "table") then
       fail(place, "merge must return the value to write, or nil to call the update function again, not %s", tostring(merged))
     end
     return merged

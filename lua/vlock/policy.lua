@@ -68,7 +68,11 @@ local function fail_unknown(override, known, where)
   if override.part then
     params.fail_unknown(override.name, names, where)
   end
-  fail(where, "no part of the policy has a parameter '%s'; %s", override.name,
+  for _, parameter in ipairs(known) do
+    names[#names + 1] = parameter.name
+  end
+  local near = core.nearest(override.name, names)
+  fail(where, "no part of the policy has a parameter '%s'%s; %s", override.name, near and (", did you mean '%s'?"):format(near) or "",
     #labels > 0 and "there are: " .. table.concat(labels, ", ") or "it has none")
 end
 

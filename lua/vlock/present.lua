@@ -16,7 +16,7 @@ end
 
 local function present_context()
   if not context then
-    present.set_script_folder(nil)
+    present.set_script_folder(".") -- a program's: where it runs
   end
   return context
 end

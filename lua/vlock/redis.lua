@@ -2,6 +2,7 @@
 
 local core = require "vlock.core"
 local connections = require "vlock.redis_core"
+local misuse = require "vlock.misuse"
 local scripts = require "vlock.scripts"
 
 local redis = { script = scripts.find }
@@ -32,6 +33,11 @@ end
 -- commands: a list of lists, { { "SET", "a", "1" }, { "GET", "a" } }. connection: from redis.connect, else the shared one. It is one round
 -- trip, and not atomic.
 function redis.pipeline(commands, connection)
+  for _, words in ipairs(type(commands) == "table" and commands or { false }) do
+    if type(words) ~= "table" then
+      misuse("redis.pipeline takes a list of commands, each a list of words: { { \"SET\", \"a\", \"1\" }, { \"GET\", \"a\" } }")
+    end
+  end
   return core.run(send_all, commands, connection)
 end
 

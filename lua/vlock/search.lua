@@ -106,6 +106,9 @@ end
 
 --- Raises: there is no such name of this kind; says where it was looked for and which name is near.
 function search.fail(context, kind, name)
+  if name:find("[/.]") then
+    error(("no %s '%s': a part is named by the name of its file alone, without folder and .lua"):format(kind, name), 0)
+  end
   local names = search.names(context, kind)
   local near = core.nearest(name, names)
   error(("no %s '%s'%s; there are: %s (looked for %s/%s.lua in: %s)"):format(kind, name,

@@ -70,7 +70,7 @@ function update.attempt(client, plan, cell, base, value, token)
     client:forget_base(cell)
     return "conflict", b and new_base(plan.store, a, b) or nil
   end
-  error(("the store returned %s from commit: it must be \"committed\" or \"conflict\""):format(tostring(result)), 0)
+  error(("the store '%s' returned %s from commit: it must be \"committed\" or \"conflict\""):format(plan.store_name, tostring(result)), 0)
 end
 
 --- What the update function makes of a base: "write", the text to write and what to return for it; or "leave", as it is. A plan may have

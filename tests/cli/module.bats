@@ -309,6 +309,22 @@ END
     done
 }
 
+@test "the spec of the author's guide runs as it is printed" {
+    lua -e '' # installs
+    "$vlockrun" new backoff mine
+    awk '/^-- mine_spec.lua/ { on = 1 } on && /^```/ { exit } on' "$TOP/lua/README.md" >mine_spec.lua
+    grep -q 'never waits longer than its cap' mine_spec.lua
+    command=$(sed -n 's/^    \(busted .*mine_spec.lua\)$/\1/p' "$TOP/lua/README.md")
+    [ -z "${SANITIZER:-}" ] || skip "busted is not instrumented"
+    LUA_CPATH="$scratch/root/usr/local/lib/lua/5.4/?.so;;" run bash -c "$command"
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [[ $output == *"1 success"* ]]
+    sed -i 's/return c.random/return 2 * c.random/' backoff/mine.lua
+    LUA_CPATH="$scratch/root/usr/local/lib/lua/5.4/?.so;;" run bash -c "$command"
+    [ "$status" -ne 0 ]
+}
+
 @test "it shows one name, and takes Lua from the program" {
     [ "$(nm -D --defined-only "$TOP/build/vlock.so" | awk '{ print $3 }' | grep -vE '^(_init|_fini|__asan|__ubsan|__odr_asan)')" = luaopen_vlock ]
     ! readelf -d "$TOP/build/vlock.so" | grep -q 'NEEDED.*liblua5\.4\.so'

@@ -292,7 +292,7 @@ describe("vlock.update", function()
     intrude("n18", "10")
     local value, given_up = vlock.update("n18", add_one, { policy = path })
     assert.is_nil(value)
-    assert.are.equal("1 attempts failed", given_up.reason)
+    assert.are.equal("1 attempt failed", given_up.reason)
     os.remove(path)
     for _, whole in ipairs { "none", { backoff = "none" }, vlock.policy { backoff = "none" } } do
       assert.is_number((vlock.update("n18", add_one, { policy = whole })))

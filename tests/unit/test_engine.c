@@ -1,6 +1,7 @@
 /* The public interface, as a C program uses it: on private servers. */
 #include "check.h"
 
+#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -134,10 +135,10 @@ static void a_server_that_cannot_be_reached_is_told_apart(void **state)
     assert_int_equal(check_failure(engine, "redis.call('PING')", "opened without a url"), VLOCK_ERR_UNREACHABLE);
     check_run(engine, "return 7", NULL, "7");
     vlock_close(engine);
-    engine = vlock_open(&(struct vlock_options){.url = "nonsense:s3cret"}, &error);
-    assert_non_null(engine);
-    check_failure(engine, "redis.call('PING')", "bad URL");
-    vlock_close(engine);
+    assert_null(vlock_open(&(struct vlock_options){.url = "nonsense:s3cret"}, &error));
+    assert_int_equal(error.code, VLOCK_ERR_USAGE);
+    assert_non_null(strstr(error.message, "bad URL"));
+    assert_null(strstr(error.message, "s3cret"));
 }
 
 static void engines_live_side_by_side(void **state)
@@ -266,13 +267,29 @@ static void updates_ask_the_callback_and_tell_the_outcome(void **state)
     vlock_state_clear(&now);
     check_run(engine, "return redis.call('EXISTS', 'gone')", NULL, "0");
     assert_int_equal(vlock_update(engine, "ab", 2, append_x, text, NULL, NULL, &error), VLOCK_FAILED);
-    assert_non_null(strstr(error.message, "aborted"));
+    assert_string_equal(error.message, "the callback aborted the update");
+    assert_int_equal(error.code, VLOCK_ERR_GAVE_UP);
     check_run(engine, "redis.call('RPUSH', 'list', 'x')", NULL, "nil");
     assert_int_equal(vlock_update(engine, "list", 4, append_x, text, NULL, NULL, &error), VLOCK_FAILED);
     assert_non_null(strstr(error.message, "WRONGTYPE"));
+    assert_null(strstr(error.message, "traceback"));
+    assert_int_equal(error.code, VLOCK_ERR_REPLY);
+    const double senseless[] = {-1, NAN, 1e300};
+    for (size_t i = 0; i < sizeof senseless / sizeof *senseless; i++) {
+        struct vlock_cell_options with_ttl = {.ttl = senseless[i]}, with_expire = {.expire = senseless[i]},
+                                  with_deadline = {.deadline = senseless[i]};
+        assert_int_equal(vlock_update(engine, "k", 1, append_x, text, &with_ttl, NULL, &error), VLOCK_FAILED);
+        assert_int_equal(error.code, VLOCK_ERR_USAGE);
+        assert_int_equal(vlock_update(engine, "k", 1, append_x, text, &with_expire, NULL, &error), VLOCK_FAILED);
+        assert_int_equal(vlock_update(engine, "k", 1, append_x, text, &with_deadline, NULL, &error), VLOCK_FAILED);
+    }
+    struct vlock_cell_options part_of_a_second = {.expire = 0.3};
+    assert_int_equal(vlock_update(engine, "k", 1, append_x, text, &part_of_a_second, NULL, &error), VLOCK_FAILED);
+    assert_non_null(strstr(error.message, "a whole number of seconds"));
     options.backoff = "ful_jitter";
     assert_int_equal(vlock_update(engine, "k", 1, append_x, text, &options, NULL, &error), VLOCK_FAILED);
     assert_non_null(strstr(error.message, "did you mean 'full_jitter'?"));
+    assert_int_equal(error.code, VLOCK_ERR_USAGE);
     check_run(engine, "return vlock.compare_and_set('c', 'x', 0)", NULL, "1");
     struct vlock_cell_options whole = {.policy = "forever"}, both = {.policy = "forever", .merge = "counter"};
     assert_int_equal(vlock_update(engine, "k2", 2, append_x, text, &whole, NULL, &error), VLOCK_COMMITTED);
