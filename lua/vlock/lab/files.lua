@@ -109,9 +109,14 @@ end
 
 local NAMES = { "plot", "report", "hgrm" }
 
+-- The command that repeats it: the one that was typed, with the seed that was used.
+local function again(options)
+  return options.seed and options.line or options.line:gsub("^vlockrun", ("vlockrun --seed %d"):format(core.seed))
+end
+
 --- What the options ask for, checked. Raises a usage error. lanes: vlock.lab.race.
 function files.prepare(options, lanes)
-  local asked, owner = { command = options.line }, {}
+  local asked, owner = { command = again(options) }, {}
   for _, name in ipairs(NAMES) do
     local path = options[name]
     if path and owner[path] then

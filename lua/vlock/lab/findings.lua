@@ -61,7 +61,9 @@ end
 --- The verdict, a line of a report. found: with `commits`; paint(code, text) colours a text.
 function findings.verdict(found, paint)
   local unknown = found.unknown_applied
-  if found.verified == true and found.scenario and found.scenario.combine then
+  if found.verified == true and found.commits == 0 and unknown == 0 then
+    return paint("32", "whole") .. ": nothing was committed"
+  elseif found.verified == true and found.scenario and found.scenario.combine then
     return ("%s: the commits that hold the %s updates each stand on the one before"):format(paint("32", "whole"),
       figures.grouped(found.commits))
   elseif found.verified == true then
