@@ -1,19 +1,12 @@
 -- Several entrants side by side, as a table that people read at a glance: what is best in each column, what is as good within the noise,
 -- and who won only because others starved.
 
-local core = require "vlock.core"
 local figures = require "vlock.lab.figures"
 local findings = require "vlock.lab.findings"
 
 local comparison = {}
 
-local function ms(value)
-  return core.format_duration(value / 1000)
-end
-
-local function two_digits(value)
-  return ("%.2f"):format(value)
-end
+local ms, two_digits = figures.ms, figures.two_digits
 
 -- stat: the name in result.stats; value: of a result; better: whether a is better than b.
 local function less(a, b)

@@ -13,6 +13,16 @@ end
 
 local grouped = figures.grouped
 
+--- 1.5 -> "1.5ms": a time in milliseconds, with its unit.
+function figures.ms(value)
+  return core.format_duration(value / 1000)
+end
+
+--- 2.345 -> "2.35"
+function figures.two_digits(value)
+  return ("%.2f"):format(value)
+end
+
 -- A number, or the numbers that a sweep goes through, as a text.
 local function shown(number)
   if type(number) == "string" then

@@ -37,6 +37,19 @@ function findings.sum(list, not_verified)
   return sum
 end
 
+--- Of several verdicts: true where all are; false where one is; else null, which the JSON has for "cannot be said". verified(one): its own.
+function findings.of_all(list, verified)
+  local all = true
+  for _, one in ipairs(list) do
+    if verified(one) == false then
+      return false
+    elseif verified(one) ~= true then
+      all = json.null
+    end
+  end
+  return all
+end
+
 --- What is broken, in words: "1 lost update, 2 updates applied twice".
 function findings.words(found)
   local words = {}

@@ -11,15 +11,8 @@ local style = require "vlock.lab.page_style"
 
 local page = {}
 
-local element, escaped, grouped = html.element, html.escaped, figures.grouped
-
-local function ms(value)
-  return core.format_duration(value / 1000)
-end
-
-local function two_digits(value)
-  return ("%.2f"):format(value)
-end
+local element, escaped = html.element, html.escaped
+local grouped, ms, two_digits = figures.grouped, figures.ms, figures.two_digits
 
 -- A field of a result by its name in the JSON, "latency_ms.p99".
 local function field_of(result, path)

@@ -8,9 +8,7 @@ local grouped = figures.grouped
 
 local report = {}
 
-local function duration(ms)
-  return core.format_duration(ms / 1000)
-end
+local duration = figures.ms
 
 --- The report, several lines. shown: color (whether to), first_error and give_up_reason (texts or nil).
 function report.text(result, shown)

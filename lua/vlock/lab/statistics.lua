@@ -1,5 +1,7 @@
 -- Several runs of one entrant as one: medians, means, spread.
 
+local findings = require "vlock.lab.findings"
+
 local statistics = {}
 
 --- The median of a list of numbers; of an even count, the mean of the two in the middle.
@@ -83,19 +85,6 @@ function merge_fields(results)
   return merged
 end
 
--- true where all are; false where one is; else null, which the JSON has for "cannot be said".
-local function merge_verified(results)
-  local merged = true
-  for _, result in ipairs(results) do
-    if result.verified == false then
-      return false
-    elseif result.verified ~= true then
-      merged = result.verified
-    end
-  end
-  return merged
-end
-
 --- The figures that several runs are described by: their name among the `stats`, and where a result has them.
 statistics.described = { jain = "fairness.jain" }
 for _, name in ipairs {
@@ -136,7 +125,9 @@ function statistics.merge(results)
     return results[1]
   end
   local merged = merge_fields(results)
-  merged.verified = merge_verified(results)
+  merged.verified = findings.of_all(results, function(result)
+    return result.verified
+  end)
   merged.interrupted = any(results, "interrupted")
   merged.starved = any(results, "starved")
   if merged.open_loop then

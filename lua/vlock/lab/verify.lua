@@ -255,19 +255,6 @@ local function document_of(run)
   return document
 end
 
--- true where all runs are whole, false where one is broken, else null.
-local function verdict_of(runs)
-  local verdict = true
-  for _, run in ipairs(runs) do
-    if run.found.verified == false then
-      return false
-    elseif run.found.verified ~= true then
-      verdict = json.null
-    end
-  end
-  return verdict
-end
-
 --- Checks these files ("-": standard input), shows what it found, and returns the exit code: 0 whole, or nothing to tell by; 4 broken.
 -- Raises with 2 what is no history.
 function verify.run(names, options, out)
@@ -281,7 +268,9 @@ function verify.run(names, options, out)
     local more = runs_of(name)
     table.move(more, 1, #more, #runs + 1, runs)
   end
-  local verified = verdict_of(runs)
+  local verified = findings.of_all(runs, function(run)
+    return run.found.verified
+  end)
   if options.json then
     local documents = {}
     for i, run in ipairs(runs) do
