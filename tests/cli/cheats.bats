@@ -85,6 +85,19 @@ cheats=$BATS_TEST_DIRNAME/../fixtures/cheats
     [ "$(value runs.0.lost_updates)" = 1 ]
 }
 
+@test "a store that hides a loss behind a write of unknown outcome" {
+    export PLAIN=$TOP/lua/store/plain.lua
+    run --separate-stderr timeout 60 "$vlockrun" --json --history h.jsonl -w 1 -n 400 --store "$cheats/unknown_reset.lua" \
+        "$TOP/lua/backoff/full_jitter.lua"
+    echo "$output"
+    [ "$status" -eq 4 ]
+    [ "$(value unknown)" = 1 ]
+    [ "$(value lost_updates)" -ge 40 ]
+    run timeout 60 "$vlockrun" verify h.jsonl
+    echo "$output"
+    [ "$status" -eq 4 ]
+}
+
 @test "the report says what is broken in words, and verify who did it, by line, worker and token" {
     run --separate-stderr timeout 60 "$vlockrun" --history h.jsonl --store "$cheats/refused_but_written.lua" -w 4 -n 200 "$TOP/lua/backoff/none.lua"
     [ "$status" -eq 4 ]
