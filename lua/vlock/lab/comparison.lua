@@ -3,43 +3,14 @@
 
 local figures = require "vlock.lab.figures"
 local findings = require "vlock.lab.findings"
+local measures = require "vlock.lab.measures"
 
 local comparison = {}
 
-local ms, two_digits = figures.ms, figures.two_digits
+--- The columns: those measures that have one.
+comparison.COLUMNS = measures.having("column")
 
--- stat: the name in result.stats; value: of a result; better: whether a is better than b.
-local function less(a, b)
-  return a < b
-end
-
-local function more(a, b)
-  return a > b
-end
-
-local function latency(name)
-  return function(result)
-    return result.latency_ms and result.latency_ms[name]
-  end
-end
-
-local function field(name)
-  return function(result)
-    return result[name]
-  end
-end
-
-local COLUMNS = {
-  { head = { "commits/s", "" }, stat = "commits_per_second", value = field "commits_per_second", better = more, show = figures.grouped,
-    with_spread = true },
-  { head = { "attempts", "/commit" }, stat = "attempts_per_commit", value = field "attempts_per_commit", better = less, show = two_digits },
-  { head = { "commands", "/commit" }, stat = "commands_per_commit", value = field "commands_per_commit", better = less, show = two_digits },
-  { head = { "p50", "" }, stat = "p50", value = latency "p50", better = less, show = ms },
-  { head = { "p99", "" }, stat = "p99", value = latency "p99", better = less, show = ms },
-  { head = { "fairness", "Jain" }, stat = "jain", value = function(result)
-    return result.fairness.jain
-  end, better = more, show = two_digits },
-}
+local COLUMNS = comparison.COLUMNS
 
 local MOST_FAILED = 0.01 -- of the updates
 
@@ -60,16 +31,14 @@ local is_eligible = comparison.is_eligible
 local function best_of(entries, column)
   local best
   for _, entry in ipairs(entries) do
-    local value = column.value(entry.result)
-    if value and is_eligible(entry.result) and (not best or column.better(value, column.value(best))) then
+    local value = measures.read(entry.result, column.path)
+    if value and is_eligible(entry.result)
+      and (not best or measures.is_better(column, value, measures.read(best, column.path))) then
       best = entry.result
     end
   end
   return best
 end
-
---- The columns, each with head (two texts), stat, value(result) or nil, show(value); for pages, which are laid out otherwise.
-comparison.COLUMNS = COLUMNS
 
 -- Whether the two cannot be told apart: their ranges over the runs overlap.
 local function is_within_noise(result, best, column)
@@ -98,9 +67,9 @@ end
 local function mark_column(marks, group, column)
   local best = best_of(group, column)
   for _, entry in ipairs(group) do
-    local value = column.value(entry.result)
+    local value = measures.read(entry.result, column.path)
     if best and value and is_eligible(entry.result) then
-      if entry.result == best or value == column.value(best) then
+      if entry.result == best or value == measures.read(best, column.path) then
         marks[entry][column.stat] = "best"
       elseif is_within_noise(entry.result, best, column) then
         marks[entry][column.stat] = "within noise"
@@ -157,14 +126,14 @@ local SIGNS = { best = "*", ["within noise"] = "~" }
 --- " ±8%", half of the range of the runs of a figure that has it shown; "" for others.
 function comparison.spread(result, column)
   local stat = result.stats and result.stats[column.stat]
-  if not column.with_spread or not stat or stat.median == 0 then
+  if not column.has_spread or not stat or stat.median == 0 then
     return ""
   end
   return (" ±%.0f%%"):format((stat.max - stat.min) / 2 / stat.median * 100)
 end
 
 local function cell(entry, column, marks)
-  local value = column.value(entry.result)
+  local value = measures.read(entry.result, column.path)
   if not value then
     return "-  "
   end
@@ -179,8 +148,8 @@ local function rows_of(entries, marks, swept_names)
     table.insert(rows[2], "")
   end
   for _, column in ipairs(COLUMNS) do
-    table.insert(rows[1], column.head[1] .. "  ")
-    table.insert(rows[2], column.head[2] .. "  ")
+    table.insert(rows[1], column.column[1] .. "  ")
+    table.insert(rows[2], column.column[2] .. "  ")
   end
   for _, entry in ipairs(entries) do
     local row = { entry.label }

@@ -2,20 +2,15 @@
 
 local figures = require "vlock.lab.figures"
 local json = require "vlock.json"
+local measures = require "vlock.lab.measures"
 
 local findings = {}
 
--- What may be wrong, and how one and several of it are called.
-local FAULTS = {
-  { "lost_updates", "lost update", "lost updates" },
-  { "duplicated", "update applied twice", "updates applied twice" },
-  { "unreported", "write that nobody reported", "writes that nobody reported" },
-  { "altered", "state found with another value than it was made with", "states found with another value than they were made with" },
-  { "missing", "commit that the chain does not hold", "commits that the chain does not hold" },
-}
-
 --- The names of the counts that a finding has.
-findings.NAMES = { "lost_updates", "duplicated", "unreported", "altered", "missing", "unknown_applied" }
+findings.NAMES = { "unknown_applied" }
+for i, measure in ipairs(measures.having("fault")) do
+  findings.NAMES[i + 1] = measure.path
+end
 
 --- Of several keys: whole where all are; counts summed up. `not_verified`: nil, or why nothing can be said; then `verified` and the counts
 -- are null, and true and false do not stand for "unknown".
@@ -37,13 +32,13 @@ function findings.sum(list, not_verified)
   return sum
 end
 
---- Of several verdicts: true where all are; false where one is; else null, which the JSON has for "cannot be said". verified(one): its own.
-function findings.of_all(list, verified)
+--- Of several verdicts: true where all are; false where one is; else null, which the JSON has for "cannot be said".
+function findings.of_all(verdicts)
   local all = true
-  for _, one in ipairs(list) do
-    if verified(one) == false then
+  for _, verdict in ipairs(verdicts) do
+    if verdict == false then
       return false
-    elseif verified(one) ~= true then
+    elseif verdict ~= true then
       all = json.null
     end
   end
@@ -53,10 +48,10 @@ end
 --- What is broken, in words: "1 lost update, 2 updates applied twice".
 function findings.words(found)
   local words = {}
-  for _, fault in ipairs(FAULTS) do
-    local count = found[fault[1]]
+  for _, measure in ipairs(measures.having("fault")) do
+    local count = found[measure.path]
     if count > 0 then
-      words[#words + 1] = ("%s %s"):format(figures.grouped(count), count == 1 and fault[2] or fault[3])
+      words[#words + 1] = ("%s %s"):format(measure.show(count), measure.fault[count == 1 and 1 or 2])
     end
   end
   return table.concat(words, ", ")

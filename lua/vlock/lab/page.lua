@@ -4,23 +4,18 @@
 local comparison = require "vlock.lab.comparison"
 local core = require "vlock.core"
 local figures = require "vlock.lab.figures"
+local findings = require "vlock.lab.findings"
 local gnuplot = require "vlock.lab.gnuplot"
 local html = require "vlock.lab.html"
+local json = require "vlock.json"
+local measures = require "vlock.lab.measures"
 local picture = require "vlock.lab.picture"
 local style = require "vlock.lab.page_style"
 
 local page = {}
 
 local element, escaped = html.element, html.escaped
-local grouped, ms, two_digits = figures.grouped, figures.ms, figures.two_digits
-
--- A field of a result by its name in the JSON, "latency_ms.p99".
-local function field_of(result, path)
-  for name in path:gmatch("[^.]+") do
-    result = type(result) == "table" and result[name] or nil
-  end
-  return result
-end
+local grouped = figures.grouped
 
 local function row_name(entry)
   local words = { entry.label }
@@ -51,7 +46,8 @@ local function verdict(entries)
       commits = commits + result.commits
     end
     if entry.result.verified == false then
-      return element("p", "BROKEN: updates were lost or applied twice", { class = "verdict broken" })
+      local words = ("BROKEN: %s: %s"):format(row_name(entry), findings.words(entry.result))
+      return element("p", escaped(words), { class = "verdict broken" })
     end
     is_whole = is_whole and entry.result.verified == true
   end
@@ -77,29 +73,22 @@ end
 
 -- ---- tables
 
-local MOST_IMPORTANT = {
-  { "commits/s", "commits_per_second", grouped }, { "attempts per commit", "attempts_per_commit", two_digits },
-  { "p50 of an update", "latency_ms.p50", ms }, { "p99 of an update", "latency_ms.p99", ms }, { "fairness, Jain", "fairness.jain", two_digits },
-}
-
 local function tiles(result)
   local items = {}
-  for i, one in ipairs(MOST_IMPORTANT) do
-    local value = field_of(result, one[2])
-    items[i] = element("div", element("dt", one[1]) .. element("dd", value and one[3](value) or "-"))
+  for i, measure in ipairs(measures.having("tile")) do
+    local value = measures.read(result, measure.path)
+    items[i] = element("div", element("dt", measure.tile) .. element("dd", value and measure.show(value) or "-"))
   end
   return element("dl", items, { class = "tiles" })
 end
 
--- Names in the JSON of the columns of vlock.lab.comparison.
-local PATHS = { p50 = "latency_ms.p50", p99 = "latency_ms.p99", jain = "fairness.jain" }
 local MARK_CLASSES = { best = "number best", ["within noise"] = "number near" }
 
 local function compared_cell(entry, column, mark)
-  local value = column.value(entry.result)
+  local value = measures.read(entry.result, column.path)
   local spread = comparison.spread(entry.result, column)
   local text = value and element("b", column.show(value)) or "-"
-  return html.figure(PATHS[column.stat] or column.stat, value,
+  return html.figure(column.path, value,
     text .. (spread ~= "" and " " .. element("span", spread:sub(2), { class = "spread" }) or ""), MARK_CLASSES[mark])
 end
 
@@ -134,7 +123,7 @@ local function compared(entries)
     heads[#heads + 1] = point.name .. "#"
   end
   for _, column in ipairs(comparison.COLUMNS) do
-    heads[#heads + 1] = (column.head[1] .. " " .. column.head[2]):gsub("%s+$", ""):gsub(" /", "/") .. "#"
+    heads[#heads + 1] = table.concat(column.column, " "):gsub("%s+$", ""):gsub(" /", "/") .. "#"
   end
   heads[#heads + 1] = ""
   for i, entry in ipairs(entries) do
@@ -143,31 +132,36 @@ local function compared(entries)
   return section("Side by side", { html.table("Side by side", heads, rows), legend(entries) })
 end
 
-local function yes_or_no(value)
-  return value == true and "yes" or value == false and "NO" or "not verified"
+local function shown_figure(measure, value)
+  if value == nil or value == json.null and measure.unit ~= "boolean" then
+    return "-"
+  end
+  return escaped(measure.show(value))
 end
 
--- What is shown of each run: head, name in the JSON, how.
-local OF_A_RUN = {
-  { "seed", "seed", tostring }, { "commits", "commits", grouped }, { "seconds", "seconds", two_digits },
-  { "commits/s", "commits_per_second", grouped }, { "attempts", "attempts", grouped }, { "conflicts", "conflicts", grouped },
-  { "commands", "commands", grouped }, { "gave up", "gave_up", grouped }, { "unknown", "unknown", grouped }, { "errors", "errors", grouped },
-  { "unfinished", "unfinished", grouped }, { "lost", "lost_updates", grouped }, { "duplicated", "duplicated", grouped },
-  { "missing", "missing", grouped }, { "verified", "verified", yes_or_no }, { "mean", "latency_ms.mean", ms },
-  { "p50", "latency_ms.p50", ms }, { "p90", "latency_ms.p90", ms }, { "p99", "latency_ms.p99", ms }, { "p99.9", "latency_ms.p999", ms },
-  { "max", "latency_ms.max", ms }, { "Jain", "fairness.jain", two_digits }, { "slowest worker", "fairness.min", grouped },
-  { "fastest worker", "fairness.max", grouped },
-}
-
-local function run_row(entry, number, result)
-  local name = row_name(entry)
-  local cells = { element("th", escaped(name), { scope = "row", title = name }), element("td", tostring(number), { class = "number" }) }
-  for _, one in ipairs(OF_A_RUN) do
-    local value = field_of(result, one[2])
-    if one[2] == "verified" then
-      value = result.verified
+--- The figures that at least one of the runs has.
+local function of_the_runs(entries)
+  local had = {}
+  for _, measure in ipairs(measures.having("of_run")) do
+    for _, entry in ipairs(entries) do
+      for _, result in ipairs(entry.results) do
+        had[measure] = had[measure] or measures.read(result, measure.path) ~= nil
+      end
     end
-    cells[#cells + 1] = html.figure(one[2], value, value ~= nil and escaped(one[3](value)) or "-")
+    had[#had + 1] = had[measure] and measure or nil
+  end
+  return had
+end
+
+local function run_row(entry, number, result, columns)
+  local name = row_name(entry)
+  local cells = {
+    element("th", escaped(name), { scope = "row", title = name }),
+    element("td", tostring(number), { class = "number" }),
+  }
+  for _, measure in ipairs(columns) do
+    local value = measures.read(result, measure.path)
+    cells[#cells + 1] = html.figure(measure.path, value, shown_figure(measure, value))
   end
   return element("tr", cells, { ["data-run"] = name })
 end
@@ -175,13 +169,13 @@ end
 local MOST_OPEN = 12 -- rows that are shown unasked
 
 local function every_run(entries)
-  local rows, heads = {}, { "policy", "run#" }
-  for _, one in ipairs(OF_A_RUN) do
-    heads[#heads + 1] = one[1] .. "#"
+  local rows, heads, columns = {}, { "policy", "run#" }, of_the_runs(entries)
+  for _, measure in ipairs(columns) do
+    heads[#heads + 1] = measure.head .. "#"
   end
   for _, entry in ipairs(entries) do
     for number, result in ipairs(entry.results) do
-      rows[#rows + 1] = run_row(entry, number, result)
+      rows[#rows + 1] = run_row(entry, number, result, columns)
     end
   end
   local title = #rows == 1 and "The run" or "Every run"

@@ -1,35 +1,33 @@
 -- Which charts show what was measured: of one policy, of several, of a sweep. The charts are tables for vlock.lab.chart.
 
 local comparison = require "vlock.lab.comparison"
-local figures = require "vlock.lab.figures"
 local front = require "vlock.lab.front"
 local hgrm = require "vlock.lab.hgrm"
 local look = require "vlock.lab.look"
+local measures = require "vlock.lab.measures"
 
 local panels = {}
 
 -- ---- figures
 
-local function two_digits(value)
-  return ("%.2f"):format(value)
-end
+-- What charts show, and the factor that makes seconds of a time.
+local GOODPUT = measures.at("commits_per_second")
+local ATTEMPTS = measures.at("attempts_per_commit")
+local P50 = measures.at("latency_ms.p50")
+local P99 = measures.at("latency_ms.p99")
 
--- What is shown of an entry: stat is the name in result.stats, unit what a stat must be multiplied by.
-local GOODPUT = { title = "Commits per second", hint = "more is better", stat = "commits_per_second", unit = 1, show = figures.grouped }
-local ATTEMPTS = { title = "Attempts per commit", hint = "less is better, 1 is the least", stat = "attempts_per_commit", unit = 1,
-  show = two_digits }
-local P50 = { title = "Latency of an update, p50", hint = "less is better", stat = "p50", unit = 1e-3, is_time = true }
-local P99 = { title = "Latency of an update, p99", hint = "less is better", stat = "p99", unit = 1e-3, is_time = true }
+local FACTORS = { ms = 1e-3 }
 
 -- The figure of an entry: value, low and high; nil where it was not measured.
 local function measured(entry, figure)
   local result = entry.result
-  local value = result[figure.stat] or figure.is_time and result.latency_ms and result.latency_ms[figure.stat]
+  local value = measures.read(result, figure.path)
   if not value then
     return nil
   end
+  local factor = FACTORS[figure.unit] or 1
   local stat = result.stats and result.stats[figure.stat]
-  return value * figure.unit, stat and stat.min * figure.unit, stat and stat.max * figure.unit
+  return value * factor, stat and stat.min * factor, stat and stat.max * factor
 end
 
 -- What must be seen at once beside a figure that looks good. starves: how it is said that it is so.
@@ -44,7 +42,8 @@ end
 
 local function hint_of(figure, entries)
   local spread = spread_hint(entries)
-  return figure.hint .. (spread and "; " .. spread or "")
+  local hint = figure.better .. " is better" .. (figure.hint and ", " .. figure.hint or "")
+  return hint .. (spread and "; " .. spread or "")
 end
 
 -- A list without the holes that charts of nothing leave in it.
@@ -208,7 +207,7 @@ local function lines(entries, series, figure)
     shown[#shown + 1] = #points > 0 and { label = one.label, style = one.style, points = points } or nil
   end
   return #shown > 0 and { kind = "lines", title = figure.title, hint = hint_of(figure, entries),
-    x_name = entries[1].swept[1].name, xs = xs, x_texts = texts, is_time = figure.is_time, series = shown } or nil
+    x_name = entries[1].swept[1].name, xs = xs, x_texts = texts, is_time = FACTORS[figure.unit] ~= nil, series = shown } or nil
 end
 
 -- Values of parameters compete with each other; those of the scenario do not, and no front can be drawn of them.

@@ -1,6 +1,7 @@
 -- Several runs of one entrant as one: medians, means, spread.
 
 local findings = require "vlock.lab.findings"
+local measures = require "vlock.lab.measures"
 
 local statistics = {}
 
@@ -38,84 +39,79 @@ function statistics.describe(values)
   }
 end
 
--- What must not be hidden by a median: these are summed up.
-local is_summed = {
-  gave_up = true, unknown = true, errors = true, lost_updates = true, duplicated = true, unreported = true, altered = true, missing = true,
-  unknown_applied = true, dropped = true,
-}
-
--- What names a run, and is not measured: the first one's.
-local is_given = { seed = true, scenario = true, policy = true, server = true, wanted = true }
-
-local merge_fields
-
-local function merge_field(name, values)
-  local first = values[1]
-  if is_given[name] then
-    return first
-  elseif type(first) == "number" then
-    if is_summed[name] then
-      local sum = 0
-      for _, value in ipairs(values) do
-        sum = sum + value
-      end
-      return sum
-    end
-    local median = statistics.median(values)
-    return math.tointeger(median) or median
-  elseif type(first) == "table" and next(first) ~= nil then
-    return merge_fields(values)
+local function sum_of(values)
+  local sum = 0
+  for _, value in ipairs(values) do
+    sum = sum + value
   end
-  return first
+  return sum
 end
 
-function merge_fields(results)
+local function has(values, wanted)
+  for _, value in ipairs(values) do
+    if value == wanted then
+      return true
+    end
+  end
+  return false
+end
+
+-- How the values of several runs become one, by the rule of their measure (vlock.lab.measures).
+local MERGES = {
+  first = function(values)
+    return values[1]
+  end,
+  median = function(values)
+    local median = statistics.median(values)
+    return math.tointeger(median) or median
+  end,
+  sum = sum_of,
+  any = function(values)
+    return has(values, true)
+  end,
+  all = function(values)
+    return not has(values, false)
+  end,
+  verdict = findings.of_all,
+}
+
+local function merge_values(path, values)
+  local measure = measures.at(path)
+  local rule = measure and measure.merge or "first"
+  if type(values[1]) ~= "number" and (rule == "sum" or rule == "median") then
+    return values[1] -- null: it cannot be said
+  end
+  return MERGES[rule](values)
+end
+
+-- The tables at this path of several results as one, field by field.
+local function merge_fields(results, prefix)
   local merged = {}
   for _, result in ipairs(results) do
     for name in pairs(result) do
       if merged[name] == nil then
-        local values = {}
+        local values, path = {}, prefix .. name
         for _, other in ipairs(results) do
           values[#values + 1] = other[name]
         end
-        merged[name] = merge_field(name, values)
+        local is_group = type(values[1]) == "table" and next(values[1]) ~= nil
+        merged[name] = is_group and merge_fields(values, path .. ".") or merge_values(path, values)
       end
     end
   end
   return merged
 end
 
---- The figures that several runs are described by: their name among the `stats`, and where a result has them.
-statistics.described = { jain = "fairness.jain" }
-for _, name in ipairs {
-  "commits", "attempts", "calls", "commands", "conflicts", "seconds", "commits_per_second", "attempts_per_commit", "commands_per_commit",
-} do
-  statistics.described[name] = name
-end
-for _, name in ipairs { "mean", "p50", "p90", "p99", "p999", "max" } do
-  statistics.described[name] = "latency_ms." .. name
-end
-
 local function describe_fields(results)
   local stats = {}
-  for name, path in pairs(statistics.described) do
-    local group, inner = path:match("^([^.]*)%.?(.*)$")
+  for _, measure in ipairs(measures.having("stat")) do
     local values = {}
     for _, result in ipairs(results) do
-      values[#values + 1] = inner == "" and result[group] or (result[group] or {})[inner]
+      values[#values + 1] = measures.read(result, measure.path)
     end
-    stats[name] = #values > 0 and statistics.describe(values) or nil
+    stats[measure.stat] = #values > 0 and statistics.describe(values) or nil
   end
   return stats
-end
-
-local function any(results, name)
-  for _, result in ipairs(results) do
-    if result[name] then
-      return true
-    end
-  end
-  return false
 end
 
 --- Several results of one entrant as one: every figure is the median of theirs, failures are sums; `runs` says how many there were, and
@@ -124,18 +120,7 @@ function statistics.merge(results)
   if #results == 1 then
     return results[1]
   end
-  local merged = merge_fields(results)
-  merged.verified = findings.of_all(results, function(result)
-    return result.verified
-  end)
-  merged.interrupted = any(results, "interrupted")
-  merged.starved = any(results, "starved")
-  if merged.open_loop then
-    merged.open_loop.kept_up = true
-    for _, result in ipairs(results) do
-      merged.open_loop.kept_up = merged.open_loop.kept_up and result.open_loop.kept_up
-    end
-  end
+  local merged = merge_fields(results, "")
   merged.runs = #results
   merged.stats = describe_fields(results)
   return merged

@@ -4,36 +4,21 @@
 local core = require "vlock.core"
 local exit = require "vlock.exit"
 local json = require "vlock.json"
+local measures = require "vlock.lab.measures"
 local statistics = require "vlock.lab.statistics"
 
 local threshold = {}
 
-local SHORT = {
-  mean = "latency_ms.mean", p50 = "latency_ms.p50", p90 = "latency_ms.p90", p99 = "latency_ms.p99", p999 = "latency_ms.p999",
-  ["p99.9"] = "latency_ms.p999", max = "latency_ms.max", jain = "fairness.jain", late_ms = "open_loop.late_ms",
-  behind = "open_loop.behind", kept_up = "open_loop.kept_up", workers = "scenario.workers", keys = "scenario.keys",
-}
-
--- Every field of a result that a threshold may be set on: "number", "boolean", or the unit of a time.
-local FIELDS = {
-  interrupted = "boolean", verified = "boolean", starved = "boolean", ["open_loop.kept_up"] = "boolean", ["scenario.combine"] = "boolean",
-  commits = "number", left_alone = "number", unfinished = "number", attempts = "number", calls = "number", commands = "number", conflicts = "number",
-  gave_up = "number", unknown = "number", errors = "number", lost_updates = "number", duplicated = "number", missing = "number",
-  dropped = "number", unreported = "number", altered = "number", unknown_applied = "number",
-  seconds = "s", commits_per_second = "number", attempts_per_commit = "number", commands_per_commit = "number",
-  ["fairness.jain"] = "number", ["fairness.min"] = "number", ["fairness.max"] = "number",
-  ["latency_ms.mean"] = "ms", ["latency_ms.p50"] = "ms", ["latency_ms.p90"] = "ms", ["latency_ms.p99"] = "ms",
-  ["latency_ms.p999"] = "ms", ["latency_ms.max"] = "ms",
-  ["open_loop.wanted"] = "number", ["open_loop.begun"] = "number", ["open_loop.behind"] = "number", ["open_loop.late_ms"] = "ms",
-  ["scenario.workers"] = "number", ["scenario.keys"] = "number", ["scenario.connections"] = "number", ["scenario.commits"] = "number",
-  ["scenario.per_worker"] = "number", ["scenario.duration"] = "s", ["scenario.think"] = "s", ["scenario.rate"] = "number",
-  ["scenario.value_size"] = "number", seed = "number", runs = "number",
-}
-
--- What several runs are described by: stats.p99.max, of the kind that p99 is.
-for name, long in pairs(statistics.described) do
-  for _, statistic in ipairs(statistics.STATISTICS) do
-    FIELDS[("stats.%s.%s"):format(name, statistic)] = FIELDS[long]
+-- Every field that a threshold may be set on, by its path: the unit of the figure. SHORT: by other
+-- names, the path.
+local FIELDS, SHORT = {}, {}
+for _, measure in ipairs(measures.all) do
+  FIELDS[measure.path] = measure.unit
+  for _, name in ipairs(measure.short or {}) do
+    SHORT[name] = measure.path
+  end
+  for _, statistic in ipairs(measure.stat and statistics.STATISTICS or {}) do
+    FIELDS[("stats.%s.%s"):format(measure.stat, statistic)] = measure.unit -- stats.p99.max
   end
 end
 
@@ -92,25 +77,12 @@ function threshold.parse(text)
   return { text = text, field = field, kind = kind, is_met_by = compare[operator], limit = limit_of(kind, word, text) }
 end
 
-local function field_of(result, path)
-  for name in path:gmatch("[^.]+") do
-    if type(result) ~= "table" then
-      return nil
-    end
-    result = result[name]
-  end
-  if result == json.null then
-    return nil
-  end
-  return result
-end
-
 --- Measures a result against thresholds: a list of { require = text, measured, met }, as the JSON has it. What was not measured (a latency,
 -- where nothing was committed) is not met.
 function threshold.check(thresholds, result)
   local findings = {}
   for i, one in ipairs(thresholds) do
-    local measured = field_of(result, one.field)
+    local measured = measures.read(result, one.field)
     local is_there = type(measured) == (one.kind == "boolean" and "boolean" or "number")
     if not is_there then
       measured = json.null

@@ -268,9 +268,11 @@ function verify.run(names, options, out)
     local more = runs_of(name)
     table.move(more, 1, #more, #runs + 1, runs)
   end
-  local verified = findings.of_all(runs, function(run)
-    return run.found.verified
-  end)
+  local verdicts = {}
+  for i, run in ipairs(runs) do
+    verdicts[i] = run.found.verified
+  end
+  local verified = findings.of_all(verdicts)
   if options.json then
     local documents = {}
     for i, run in ipairs(runs) do
