@@ -2,8 +2,8 @@
 -- function in place, or as a group of retries. A part is found first and bound later, so that -p can change its parameters in between.
 --
 -- Of a part: name; doc; slots, the functions behind it with their parameters; members and mode ("all", "any"), of a group only.
--- Of a slot: kind, name, fn, place (file:line of the function), declared (parameters), given, where (begins the messages about them),
--- prefix (of their names in a group: "attempts.").
+-- Of a slot: kind, name, fn, declared (parameters), given, where (begins the messages about them), prefix (of their names in a group:
+-- "attempts."); when it is bound: p, their values.
 
 local chunk = require "vlock.chunk"
 local core = require "vlock.core"
@@ -90,11 +90,17 @@ local function find_file(kind, name, context)
   return part.table_in(text, path, context.chunks), path
 end
 
+--- Where a function stands: file:line.
+function part.place_of(fn)
+  local info = debug.getinfo(fn, "S")
+  return ("%s:%d"):format(info.short_src:gsub('^%[string "(.*)"%]$', "%1"), info.linedefined)
+end
+
 -- ---- what functions return
 
 local checks = {}
 
-function checks.retry(fn, p, place)
+function checks.retry(fn, p)
   return function(c)
     local goes_on, reason = fn(p, c)
     if goes_on == true then
@@ -102,31 +108,31 @@ function checks.retry(fn, p, place)
     elseif goes_on == false then
       return false, reason
     end
-    fail(place, "retry must return true, or false and a reason, not %s", tostring(goes_on))
+    fail(part.place_of(fn), "retry must return true, or false and a reason, not %s", tostring(goes_on))
   end
 end
 
-function checks.backoff(fn, p, place)
+function checks.backoff(fn, p)
   return function(c)
     local seconds = fn(p, c)
     if type(seconds) == "number" and seconds >= 0 and seconds < 1e9 then
       return seconds
     end
-    fail(place, "backoff must return seconds, a number from 0 to 1e9, not %s", tostring(seconds))
+    fail(part.place_of(fn), "backoff must return seconds, a number from 0 to 1e9, not %s", tostring(seconds))
   end
 end
 
 -- What no codec can write.
 local never_a_value = { ["function"] = true, thread = true }
 
-function checks.merge(fn, p, place)
+function checks.merge(fn, p)
   return function(c)
     local merged = fn(p, c)
     local kind = type(merged)
     if kind == "string" or kind == "nil" or kind == "number" or merged == DELETE then
       return merged
     elseif never_a_value[kind] or c.codec ~= "json" and (kind == "boolean" or c.codec == "string" and kind == "table") then
-      fail(place, "merge must return the value to write, or nil to call the update function again, not %s", tostring(merged))
+      fail(part.place_of(fn), "merge must return the value to write, or nil to call the update function again, not %s", tostring(merged))
     end
     return merged
   end
@@ -134,15 +140,9 @@ end
 
 -- ---- finding
 
---- Where a function stands: file:line.
-function part.place_of(fn)
-  local info = debug.getinfo(fn, "S")
-  return ("%s:%d"):format(info.short_src:gsub('^%[string "(.*)"%]$', "%1"), info.linedefined)
-end
-
 local function new_slot(kind, fn, slot)
-  slot.kind, slot.fn, slot.place, slot.prefix = kind, fn, part.place_of(fn), ""
-  slot.declared, slot.given, slot.where = slot.declared or {}, slot.given or {}, slot.where or slot.place
+  slot.kind, slot.fn, slot.prefix = kind, fn, ""
+  slot.declared, slot.given, slot.where = slot.declared or {}, slot.given or {}, slot.where or part.place_of(fn)
   return slot
 end
 
@@ -272,23 +272,30 @@ local function bind_group(calls, stops_at)
   end
 end
 
---- The function of a part, with its parameters final: it takes the conflict alone and answers for what it returns. Fills `shown` with
--- the parameters' values by their names, and `texts` with the same as people write them.
-function part.bind(found, shown, texts)
+--- The function of a part, with its parameters final: it takes the conflict alone and answers for what it returns.
+function part.bind(found)
   if found.members then
     local calls = {}
     for i, member in ipairs(found.members) do
-      calls[i] = part.bind(member, shown, texts)
+      calls[i] = part.bind(member)
     end
     return bind_group(calls, found.mode == "any")
   end
   local slot = found.slots[1]
-  local p = params.resolve(slot.declared, slot.given, slot.where)
-  for name, value in pairs(p) do
-    shown[slot.prefix .. name] = value
-    texts[slot.prefix .. name] = params.text(slot.declared[name], value)
+  slot.p = params.resolve(slot.declared, slot.given, slot.where)
+  return checks[slot.kind](slot.fn, slot.p)
+end
+
+--- Of a part that is bound: its parameters' values by their names, and the same as people write them.
+function part.parameters(found)
+  local values, texts = {}, {}
+  for _, slot in ipairs(found.slots) do
+    for name, value in pairs(slot.p) do
+      values[slot.prefix .. name] = value
+      texts[slot.prefix .. name] = params.text(slot.declared[name], value)
+    end
   end
-  return checks[slot.kind](slot.fn, p, slot.place)
+  return values, texts
 end
 
 return part

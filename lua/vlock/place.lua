@@ -16,7 +16,7 @@ end
 --- The message with the file `where` and, if it can be told, the line of its text that it is about. A message that names a line already, or
 -- that is about the command line, stays as it is, and so does what is no text.
 function place.located(message, where, text)
-  if type(message) ~= "string" or message:find("^%-p ") or message:find("^[^:]+:%d+: ") then
+  if type(message) ~= "string" or message:find("^%-") or message:find("^[^:]+:%d+: ") then
     return message
   elseif message:sub(1, #where + 2) == where .. ": " then
     message = message:sub(#where + 3)

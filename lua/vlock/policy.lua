@@ -87,7 +87,7 @@ local function are_one(chosen)
 end
 
 local function apply_override(override, known)
-  local where = "-p " .. override.text
+  local where = override.where
   local chosen, labels = {}, {}
   for _, parameter in ipairs(known) do
     if is_named(parameter, override) then
@@ -105,21 +105,29 @@ local function apply_override(override, known)
   end
 end
 
---- Reads the -p options: "backoff.base=5ms", "cap=1s"; "retry.attempts.max=3" for a member of a group.
-function policy.parse_overrides(texts)
-  local overrides = {}
-  for i, text in ipairs(texts) do
-    local name, value = text:match("^([%w_.]+)=(.*)$")
-    if not name then
-      fail("-p " .. text, "must be name=value or part.name=value")
-    end
-    local kind, inner = name:match("^([^.]*)%.(.*)$")
-    if kind and not is_kind[kind] then
-      fail("-p " .. text, "the part must be retry, backoff or merge")
-    end
-    overrides[i] = { part = kind, name = inner or name, value = value, text = text }
+local function apply_overrides(overrides, known)
+  for _, override in ipairs(overrides) do
+    apply_override(override, known)
   end
-  return overrides
+end
+
+--- A parameter of a policy's parts given another value: name as -p has it ("cap", "backoff.base"; "retry.attempts.max" for a member of a
+-- group), value a text. where begins the messages about it.
+function policy.override(name, value, where)
+  local kind, inner = name:match("^([^.]*)%.(.*)$")
+  if kind and not is_kind[kind] then
+    fail(where, "the part must be retry, backoff or merge")
+  end
+  return { part = kind, name = inner or name, value = value, where = where }
+end
+
+--- Reads a -p option: "backoff.base=5ms".
+function policy.parse_override(text)
+  local name, value = text:match("^([%w_.]+)=(.*)$")
+  if not name then
+    fail("-p " .. text, "must be name=value or part.name=value")
+  end
+  return policy.override(name, value, "-p " .. text)
 end
 
 -- ---- composition
@@ -139,25 +147,22 @@ local function part_text(name, texts)
   return #pieces > 0 and ("%s (%s)"):format(name, table.concat(pieces, ", ")) or name
 end
 
--- describe(): name; parts, their names; params, their parameters' values; texts, both as people read them.
-local function bind_parts(instance, parts, spec)
+-- What is told of a policy: name; parts, their names; params, their parameters' values; texts, both as people read them.
+local function description_of(parts, spec)
   local described = { parts = {}, params = {}, texts = {} }
   local names = {}
   for i, kind in ipairs(KINDS) do
-    local shown, texts = {}, {}
-    instance[kind] = part.bind(parts[kind], shown, texts)
-    for name, value in pairs(shown) do
-      shown[name] = shown_value(value)
+    local values, texts = part.parameters(parts[kind])
+    for name, value in pairs(values) do
+      values[name] = shown_value(value)
     end
     names[i] = parts[kind].name
     described.parts[kind] = names[i]
-    described.params[kind] = next(shown) and shown or nil
+    described.params[kind] = next(values) and values or nil
     described.texts[kind] = part_text(names[i], texts)
   end
   described.name = spec.name or table.concat(names, "+")
-  function instance.describe()
-    return described
-  end
+  return described
 end
 
 local function instance_of(spec, context)
@@ -170,12 +175,18 @@ local function instance_of(spec, context)
       parts[kind] = part.find(kind, own or DEFAULTS[kind], context)
     end
   end
-  local known = all_parameters(parts)
-  for _, override in ipairs(context.overrides or {}) do
-    apply_override(override, known)
+  if context.overrides then
+    apply_overrides(context.overrides, all_parameters(parts))
   end
   local instance = setmetatable({ doc = spec.doc, scenario = spec.scenario }, Instance)
-  bind_parts(instance, parts, spec)
+  for _, kind in ipairs(KINDS) do
+    instance[kind] = part.bind(parts[kind])
+  end
+  local described
+  function instance.describe()
+    described = described or description_of(parts, spec)
+    return described
+  end
   for _, hook in ipairs(HOOKS) do
     instance[hook] = spec[hook]
   end
@@ -190,7 +201,7 @@ local function from_file(name, context)
   if not text then
     fail("policy", "%s", path)
   end
-  local own = search.context(path:match("^(.*)/[^/]*$") or ".")
+  local own = search.beside(context, path)
   own.where, own.text, own.chunks, own.overrides = path, text, context.chunks, context.overrides
   local spec = part.table_in(text, path, context.chunks)
   spec.name = spec.name or policy.name_of(path, spec)
@@ -243,13 +254,9 @@ function policy.is_known(word, context)
   return true
 end
 
---- The kind that a bare name is of: the first that has a file of it. Raises where none has.
-function policy.kind_of(name, context)
+local function fail_unknown_policy(name, context)
   local known = {}
   for _, kind in ipairs(KINDS) do
-    if search.find(context, kind, name) then
-      return kind
-    end
     for _, other in ipairs((search.names(context, kind))) do
       known[#known + 1] = other
     end
@@ -257,6 +264,16 @@ function policy.kind_of(name, context)
   local near = core.nearest(name, known)
   error(("no policy '%s'%s; there are: %s"):format(name, near and (", did you mean '%s'?"):format(near) or "",
     table.concat(known, ", ")), 0)
+end
+
+--- The kind that a bare name is of: the first that has a file of it. Raises where none has.
+function policy.kind_of(name, context)
+  for _, kind in ipairs(KINDS) do
+    if search.find(context, kind, name) then
+      return kind
+    end
+  end
+  return fail_unknown_policy(name, context)
 end
 
 --- Runs the chunk of a policy file anew, for one more client; returns its table. `path` is its name in messages.

@@ -21,6 +21,11 @@ local function present_context()
   return context
 end
 
+--- From here on a file that was found is not looked for again: for runs in which thousands of clients ask for the same.
+function present.look_once()
+  search.remember(present_context())
+end
+
 --- The text of a script for the server, by its name. Raises where there is none.
 function present.script_source(name)
   local text = search.text(present_context(), name .. ".lua")

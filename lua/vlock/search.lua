@@ -20,7 +20,7 @@ end
 
 search.read_file = read_file -- the whole text; nil and why not
 
---- The folders to look in, for a script in `script_folder` (nil: none).
+--- Where to look, for a script in `script_folder` (nil: none): `folders`, a list.
 function search.context(script_folder)
   local folders = {}
   local function add(folder)
@@ -43,9 +43,31 @@ function search.context(script_folder)
   return { folders = folders }
 end
 
+--- From here on what was found once from this context is not looked for again; returns the context.
+function search.remember(context)
+  context.remembers = true
+  return context
+end
+
+-- look(context, name) -> text, path; a context that remembers has looked once.
+local function remembered(look)
+  local found = setmetatable({}, { __mode = "k" }) -- by context, by name
+  return function(context, name)
+    if not context.remembers then
+      return look(context, name)
+    end
+    local known = found[context.folders] or {}
+    found[context.folders] = known
+    if not known[name] then
+      known[name] = { look(context, name) }
+    end
+    return known[name][1], known[name][2]
+  end
+end
+
 --- The text of a file ("cas.lua") in the first folder that has it, else of the one built in, and the path it was found at; nil where there
 -- is none.
-function search.text(context, file)
+search.text = remembered(function(context, file)
   for _, folder in ipairs(context.folders) do
     local path = folder .. "/" .. file
     local text = read_file(path)
@@ -57,16 +79,21 @@ function search.text(context, file)
   if text then
     return text, "built-in " .. file
   end
-end
+end)
 
 --- The same for KIND/NAME.lua.
 function search.find(context, kind, name)
   return search.text(context, ("%s/%s.lua"):format(kind, name))
 end
 
+--- The text of the file at a path as it is named from here; nil and why not.
+search.at = remembered(function(_, path)
+  return read_file(path)
+end)
+
 --- The text of a file named by its path, and the path it was found at: as it is named from here, else from one of the folders. nil and
 -- why not.
-function search.file(context, name)
+search.file = remembered(function(context, name)
   local text, reason = read_file(name)
   if text then
     return text, name
@@ -78,6 +105,17 @@ function search.file(context, name)
     end
   end
   return nil, ("cannot read %s (looked for in: ., %s)"):format(reason, table.concat(context.folders, ", "))
+end)
+
+local beside = remembered(function(context, folder)
+  local own = search.context(folder)
+  own.remembers = context.remembers
+  return own
+end)
+
+--- The context of a file at this path, found from another context: its neighbours come first. The caller may add fields.
+function search.beside(context, path)
+  return setmetatable({}, { __index = beside(context, path:match("^(.*)/[^/]*$") or ".") })
 end
 
 --- The names of this kind, sorted, each with the path it would be found at.

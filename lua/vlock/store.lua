@@ -36,7 +36,7 @@ function store.new(name, context)
   if name:find("%.lua$") then
     path = name
     local reason
-    text, reason = search.read_file(path)
+    text, reason = search.at(context, path)
     if not text then
       error("cannot read the store: " .. reason, 0)
     end

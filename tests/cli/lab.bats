@@ -177,6 +177,12 @@ END
     [ "$status" -eq 2 ]
 }
 
+@test "tens of thousands of workers are no endless loop" {
+    lab -w 30000 -n 10 "$TOP/lua/backoff/full_jitter.lua"
+    [ "$status" -eq 0 ]
+    [[ $output == *'"commits":10,'* ]]
+}
+
 @test "an uncontended run costs one command a commit, and one read per worker" {
     lab --workers 4 --keys 4 --dist own -n 4k "$TOP/lua/backoff/full_jitter.lua"
     [ "$(field conflicts)" = 0 ]

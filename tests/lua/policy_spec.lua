@@ -26,7 +26,10 @@ end
 
 local function instance(spec, overrides, context)
   context = context or search.context(nil)
-  context.overrides = policy.parse_overrides(overrides or {})
+  context.overrides = {}
+  for i, text in ipairs(overrides or {}) do
+    context.overrides[i] = policy.parse_override(text)
+  end
   return policy.new(spec, context)
 end
 

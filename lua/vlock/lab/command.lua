@@ -8,6 +8,7 @@ local files = require "vlock.lab.files"
 local footprint = require "vlock.lab.footprint"
 local histories = require "vlock.lab.history"
 local json = require "vlock.json"
+local present = require "vlock.present"
 local progress = require "vlock.lab.progress"
 local race = require "vlock.lab.race"
 local report = require "vlock.lab.report"
@@ -246,6 +247,7 @@ end
 
 -- Runs the lanes, shows and writes what they measured; the exit code.
 local function run_lanes(lanes, is_table, options, out)
+  present.look_once()
   local thresholds = {}
   for i, text in ipairs(options.require) do
     thresholds[i] = threshold.parse(text)

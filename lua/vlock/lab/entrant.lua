@@ -23,15 +23,16 @@ function Entrant.new_store(self)
   return store.new(self.store_name, self.context)
 end
 
--- A context like this one with more overrides of parameters.
-local function context_with(context, overrides)
+-- A context like this one with one more parameter overridden.
+local function context_with(context, override)
   local all = table.move(context.overrides or {}, 1, #(context.overrides or {}), 1, {})
-  return setmetatable({ overrides = table.move(overrides, 1, #overrides, #all + 1, all) }, { __index = context })
+  all[#all + 1] = override
+  return setmetatable({ overrides = all }, { __index = context })
 end
 
---- The same entrant with one more parameter given: text as for -p, "backoff.base=5ms". Raises where it has none of that name.
-function Entrant:with_parameter(text)
-  local changed = setmetatable({ context = context_with(self.context, policy.parse_overrides { text }) }, { __index = self })
+--- The same entrant with one more parameter given, a policy.override. Raises where it has none of that name.
+function Entrant:with_parameter(override)
+  local changed = setmetatable({ context = context_with(self.context, override) }, { __index = self })
   changed:check()
   return changed
 end
@@ -50,7 +51,7 @@ end
 
 -- The table that a file's chunk returns, each time from a chunk run anew.
 local function from_text(label, text, path, folder, store_name)
-  local context = search.context(folder)
+  local context = search.remember(search.context(folder))
   context.where, context.text = path, text
   local self = new(label, function()
     local own = policy.from_text(text, path)
@@ -102,7 +103,7 @@ function entrant.from_word(word, default_store)
     local self = exit.refuse(exit.SCRIPT, from_text, label, text, name, name:match("^(.*)/[^/]*$") or ".", store_name or default_store)
     return self
   end
-  local context = search.context(".")
+  local context = search.remember(search.context("."))
   local spec = exit.refuse(exit.USAGE, spec_of_names, name, context)
   return new(word, function()
     local copy = {}
@@ -118,9 +119,10 @@ end
 function entrant.with_parameters(list, texts)
   local left_out = {}
   for _, text in ipairs(texts) do
+    local override = exit.refuse(exit.USAGE, policy.parse_override, text)
     local taken, first_reason = 0, nil
     for i, one in ipairs(list) do
-      local ok, result = pcall(one.with_parameter, one, text)
+      local ok, result = pcall(one.with_parameter, one, override)
       if ok then
         list[i], taken = result, taken + 1
       else

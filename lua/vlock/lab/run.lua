@@ -20,6 +20,8 @@ local secret = require "vlock.secret"
 
 local now = core.now
 
+local BATCH = 500 -- workers made at a time
+
 local CUT_OFF, is_over = warden.CUT_OFF, warden.is_over
 
 local lab = {
@@ -151,6 +153,9 @@ local function run_workers(run)
   local workers = {}
   for i = 1, run.scenario.workers do
     workers[i] = new_worker(run, i)
+    if i % BATCH == 0 then
+      core.sleep(0) -- an interrupt is heeded
+    end
   end
   run.workers = workers
   run.started = now()

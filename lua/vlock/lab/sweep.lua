@@ -3,6 +3,7 @@
 
 local exit = require "vlock.exit"
 local core = require "vlock.core"
+local policy = require "vlock.policy"
 local scenarios = require "vlock.lab.scenario"
 
 local sweep = {}
@@ -45,23 +46,29 @@ local function number_of(text)
   return (core.count(text)) or (core.duration(text)) or nil
 end
 
-local function with_value(lane, name, text)
-  local scenario = scenarios.with(lane.scenario, name, text)
-  local entrant = lane.entrant
-  if not scenario then
-    entrant = exit.refuse(exit.USAGE, entrant.with_parameter, entrant, ("%s=%s"):format(name:gsub("%-", "_"), text))
+local function with_parameter(entrant, name, text)
+  local where = "--sweep " .. name
+  local override = exit.refuse(exit.USAGE, policy.override, name:gsub("%-", "_"), text, where)
+  local ok, result = pcall(entrant.with_parameter, entrant, override)
+  if ok then
+    return result
+  elseif result:sub(1, #where) ~= where then
+    exit.usage("%s: %s", where, result) -- the parameter is there, its value is not right
   end
-  local swept = table.move(lane.swept or {}, 1, #(lane.swept or {}), 1, {})
-  swept[#swept + 1] = { name = name, text = text, value = number_of(text), is_scenario = scenario ~= nil }
-  return { entrant = entrant, scenario = scenario or lane.scenario, swept = swept }
+  local near = core.nearest(name, scenarios.names())
+  return exit.usage("%s%s; of the scenario there are: %s", result, near and (" (did you mean '%s'?)"):format(near) or "",
+    table.concat(scenarios.names(), ", "))
 end
 
--- A name that is neither a field of the scenario nor a parameter of a policy: what it may have meant.
-local function refuse_name(one, reason)
-  local near = core.nearest(one.name, scenarios.names())
-  reason = reason:gsub("^%-p [^ ]*: ", "")
-  exit.usage("--sweep %s: %s%s; of the scenario there are: %s", one.name, reason, near and (" (did you mean '%s'?)"):format(near) or "",
-    table.concat(scenarios.names(), ", "))
+local function with_value(lane, name, text)
+  local scenario = scenarios.with(lane.scenario, name, text)
+  local swept = table.move(lane.swept or {}, 1, #(lane.swept or {}), 1, {})
+  swept[#swept + 1] = { name = name, text = text, value = number_of(text), is_scenario = scenario ~= nil }
+  return {
+    entrant = scenario and lane.entrant or with_parameter(lane.entrant, name, text),
+    scenario = scenario or lane.scenario,
+    swept = swept,
+  }
 end
 
 --- Every lane once for every point of the grid: lanes as vlock.lab.race takes them. Raises a usage error.
@@ -70,15 +77,7 @@ function sweep.expand(lanes, sweeps)
     local expanded = {}
     for _, lane in ipairs(lanes) do
       for _, text in ipairs(one.texts) do
-        local ok, result = pcall(with_value, lane, one.name, text)
-        if not ok then
-          local reason = type(result) == "table" and result.message or tostring(result)
-          if reason:find("^%-%-") then
-            exit.usage("%s", reason)
-          end
-          refuse_name(one, reason)
-        end
-        expanded[#expanded + 1] = result
+        expanded[#expanded + 1] = with_value(lane, one.name, text)
       end
     end
     lanes = expanded
