@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "block.h"
 #include "buffer.h"
 #include "clock.h"
+#include "command_rules.h"
 #include "link.h"
 #include "reply.h"
 #include "scheduler.h"
@@ -216,96 +216,6 @@ static int l_use(lua_State *L)
     return 0;
 }
 
-/* ---- what a connection does not take ---- */
-
-enum rule {
-    ALLOWED,
-    BLOCKS,    /* holds up what comes after it: on a connection of one's own, and without a time-out */
-    ENTERS,    /* begins a state of the connection: on a connection of one's own */
-    LEAVES,    /* ends it */
-    CHANGES,   /* changes the connection for good, or what comes back on it: nowhere */
-};
-
-struct ruled_command {
-    const char *name;
-    enum rule rule;
-    const char *instead; /* with CHANGES */
-};
-
-static const char no_subscriptions[] = "vlockrun has no subscriptions yet";
-
-/* Sorted by name. */
-static const struct ruled_command ruled_commands[] = {
-    {"ASKING", CHANGES, "it is for clients of a cluster"},
-    {"AUTH", CHANGES, "put user and password into the URL of redis.connect"},
-    {"BLMOVE", BLOCKS, NULL},
-    {"BLMPOP", BLOCKS, NULL},
-    {"BLPOP", BLOCKS, NULL},
-    {"BRPOP", BLOCKS, NULL},
-    {"BRPOPLPUSH", BLOCKS, NULL},
-    {"BZMPOP", BLOCKS, NULL},
-    {"BZPOPMAX", BLOCKS, NULL},
-    {"BZPOPMIN", BLOCKS, NULL},
-    {"DISCARD", LEAVES, NULL},
-    {"EXEC", LEAVES, NULL},
-    {"HELLO", CHANGES, "use redis.setresp"},
-    {"MONITOR", CHANGES, "use redis-cli"},
-    {"MULTI", ENTERS, NULL},
-    {"PSUBSCRIBE", CHANGES, no_subscriptions},
-    {"PSYNC", CHANGES, "it is for replicas"},
-    {"PUNSUBSCRIBE", CHANGES, no_subscriptions},
-    {"QUIT", CHANGES, "use :close() of a connection from redis.connect"},
-    {"READONLY", CHANGES, "it is for clients of a cluster"},
-    {"READWRITE", CHANGES, "it is for clients of a cluster"},
-    {"RESET", CHANGES, "use :close() of a connection from redis.connect"},
-    {"SELECT", CHANGES, "put the database into the URL of redis.connect"},
-    {"SSUBSCRIBE", CHANGES, no_subscriptions},
-    {"SUBSCRIBE", CHANGES, no_subscriptions},
-    {"SUNSUBSCRIBE", CHANGES, no_subscriptions},
-    {"SYNC", CHANGES, "it is for replicas"},
-    {"UNSUBSCRIBE", CHANGES, no_subscriptions},
-    {"UNWATCH", LEAVES, NULL},
-    {"WAIT", BLOCKS, NULL},
-    {"WAITAOF", BLOCKS, NULL},
-    {"WATCH", ENTERS, NULL},
-};
-
-static int compare_name(const void *name, const void *ruled)
-{
-    return strcasecmp(name, ((const struct ruled_command *)ruled)->name);
-}
-
-static bool has_word(lua_State *L, int first, int last, const char *word)
-{
-    for (int i = first; i <= last; i++)
-        if (lua_type(L, i) == LUA_TSTRING && strcasecmp(lua_tostring(L, i), word) == 0)
-            return true;
-    return false;
-}
-
-/* The rule for the command in the stack slots first … last; *instead says what to do where it is CHANGES. */
-static enum rule rule_of(lua_State *L, int first, int last, const char **instead)
-{
-    if (lua_type(L, first) != LUA_TSTRING)
-        return ALLOWED; /* the encoder says what is wrong with it */
-    const char *name = lua_tostring(L, first);
-    const struct ruled_command *found =
-        bsearch(name, ruled_commands, sizeof ruled_commands / sizeof *ruled_commands, sizeof *ruled_commands, compare_name);
-    if (found) {
-        *instead = found->instead;
-        return found->rule;
-    }
-    if (strcasecmp(name, "CLIENT") == 0 && last > first && lua_type(L, first + 1) == LUA_TSTRING) {
-        const char *sub = lua_tostring(L, first + 1);
-        *instead = "it changes what comes back on the connection";
-        if (strcasecmp(sub, "REPLY") == 0 || strcasecmp(sub, "TRACKING") == 0)
-            return CHANGES;
-    }
-    if ((strcasecmp(name, "XREAD") == 0 || strcasecmp(name, "XREADGROUP") == 0) && has_word(L, first + 1, last, "BLOCK"))
-        return BLOCKS;
-    return ALLOWED;
-}
-
 /* ---- commands ---- */
 
 /* The context of a parked command: its deadline (0: none) and whether errors are raised. */
@@ -443,25 +353,25 @@ static int perform(lua_State *L, struct library *library, bool raises)
     if (vlock_block_is_needed(library->scheduler, L, raises ? "redis.call" : "redis.pcall"))
         return vlock_block_call(library->scheduler, L, raises ? l_connection_call : l_connection_pcall);
 
-    enum rule rule = rule_of(L, 2, last, &instead);
-    if (rule == CHANGES) {
+    enum vlock_command_rule rule = vlock_command_rule(L, 2, last, &instead);
+    if (rule == VLOCK_COMMAND_CHANGES) {
         lua_pushfstring(L, NOT_FROM_SCRIPTS ": %s", instead);
         return give_text_error(L, lua_tostring(L, -1), raises);
     }
-    if (rule != ALLOWED && connection->is_shared)
+    if (rule != VLOCK_COMMAND_ALLOWED && connection->is_shared)
         return give_text_error(L,
                                NOT_FROM_SCRIPTS ": it would freeze or change the connection that all tasks share; "
                                                 "use redis.connect",
                                raises);
     if (has_lost_state(connection))
         return give_lost_state(L, connection, raises);
-    if (rule == BLOCKS)
+    if (rule == VLOCK_COMMAND_BLOCKS)
         deadline_ns = 0;
-    if (rule == ENTERS) {
+    if (rule == VLOCK_COMMAND_ENTERS) {
         if (!connection->is_stateful)
             connection->generation = 0;
         connection->is_stateful = true;
-    } else if (rule == LEAVES) {
+    } else if (rule == VLOCK_COMMAND_LEAVES) {
         connection->is_stateful = false;
     }
     return send_and_park(L, library, context_of(deadline_ns, raises));

@@ -1,73 +1,15 @@
-/* One connection: see link.h. */
-#include "link.h"
-
-#include <assert.h>
+/* Commands of a link, and its life: see link.h, and link_parts.h for the other two rooms. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
-#include <event2/event.h>
-#include <hiredis/async.h>
-#include <hiredis/hiredis.h>
-#include <hiredis/sds.h>
-
-#include "broken_pipe.h"
-#include "clock.h"
+#include "link_parts.h"
 #include "outside.h"
 
-#define RECONNECT_FIRST_NS (10 * 1000 * 1000LL)
-#define RECONNECT_LIMIT_NS (1000 * 1000 * 1000LL)
+#define IDLE_NS (1000 * 1000LL) /* after this a connection is looked at before something is written to it */
 
-struct vlock_request {
-    TAILQ_ENTRY(vlock_request) entry;
-    struct vlock_link *link;
-    vlock_link_callback *callback; /* NULL: nobody waits for it any more */
-    void *user;
-    int64_t deadline_ns;
-    uint64_t end_offset; /* position of its last byte in the stream of this connection */
-    bool queued;         /* in a list of its link */
-};
-
-TAILQ_HEAD(request_list, vlock_request);
-
-enum link_state {
-    LINK_DOWN,       /* no connection, none wanted yet */
-    LINK_CONNECTING, /* the socket connects */
-    LINK_GREETING,   /* authentication and selection of the database are under way */
-    LINK_UP,
-    LINK_RESTING, /* waits before it connects again */
-};
-
-struct vlock_link {
-    struct vlock_link_pool *pool;
-    struct vlock_link *next_dirty;
-    struct vlock_link *next, **place; /* among all of the pool: the next one, and what points to this one */
-    struct vlock_url url;
-    char name[160];
-    struct vlock_link_options options;
-    enum link_state state;
-    redisAsyncContext *context;
-    struct event *readable, *writable, *state_timer, *deadline_timer;
-    struct request_list waiting;  /* not handed to hiredis: no connection yet */
-    struct request_list inflight; /* handed to hiredis, oldest first */
-    struct request_list spare;
-    int64_t timer_deadline_ns; /* what deadline_timer is set to; 0: nothing */
-    uint64_t queued_bytes;     /* handed to hiredis on this connection */
-    int greetings_left;
-    int64_t rest_ns;
-    unsigned generation;
-    struct vlock_link_traffic traffic;
-    bool is_dirty, is_flushing, is_freed, announce;
-    bool holds_sigpipe; /* while it writes: the program does not ignore it */
-    bool is_proven; /* a reply came since it connected: what accepts and hangs up at once is not connected to without a rest */
-    char trouble[256]; /* why the last connection ended or was not made */
-};
-
-static void begin_connecting(struct vlock_link *link);
-
-static void mark_dirty(struct vlock_link *link)
+void vlock_link_mark_dirty(struct vlock_link *link)
 {
     if (link->is_dirty)
         return;
@@ -83,7 +25,7 @@ static struct timeval timeval_from_ns(int64_t ns)
     return (struct timeval){.tv_sec = ns / VLOCK_NS_PER_SECOND, .tv_usec = ns % VLOCK_NS_PER_SECOND / 1000};
 }
 
-static void set_timer(struct event *timer, int64_t delay_ns)
+void vlock_link_set_timer(struct event *timer, int64_t delay_ns)
 {
     struct timeval delay = timeval_from_ns(delay_ns);
     event_add(timer, &delay);
@@ -109,7 +51,7 @@ static void give_back(struct vlock_request *request)
     TAILQ_INSERT_HEAD(&request->link->spare, request, entry);
 }
 
-static void unqueue(struct request_list *list, struct vlock_request *request)
+static void unqueue(struct vlock_request_list *list, struct vlock_request *request)
 {
     if (!request->queued)
         return;
@@ -126,10 +68,9 @@ static void finish(struct vlock_request *request, enum vlock_link_outcome outcom
         callback(request->user, outcome, reply, message);
 }
 
-/* Ends all that waits for a connection in the same way. */
-static void finish_waiting(struct vlock_link *link, enum vlock_link_outcome outcome, const char *message)
+void vlock_link_finish_waiting(struct vlock_link *link, enum vlock_link_outcome outcome, const char *message)
 {
-    struct request_list ended = TAILQ_HEAD_INITIALIZER(ended);
+    struct vlock_request_list ended = TAILQ_HEAD_INITIALIZER(ended);
     TAILQ_CONCAT(&ended, &link->waiting, entry);
     struct vlock_request *request;
     while ((request = TAILQ_FIRST(&ended))) {
@@ -146,313 +87,98 @@ static void watch_deadline(struct vlock_link *link, int64_t deadline_ns)
     if (!deadline_ns || (link->timer_deadline_ns && link->timer_deadline_ns <= deadline_ns))
         return;
     link->timer_deadline_ns = deadline_ns;
-    set_timer(link->deadline_timer, deadline_ns - vlock_clock_now());
+    vlock_link_set_timer(link->deadline_timer, deadline_ns - vlock_clock_now());
+}
+
+/* Ends the requests of a list whose deadline has passed, and returns the earliest deadline of the others; 0: there is none. */
+static int64_t expire(struct vlock_link *link, struct vlock_request_list *list, int64_t now, enum vlock_link_outcome outcome,
+                      const char *message)
+{
+    struct vlock_request *request, *following;
+    int64_t next = 0;
+    for (request = TAILQ_FIRST(list); request; request = following) {
+        following = TAILQ_NEXT(request, entry);
+        if (!request->deadline_ns)
+            continue;
+        if (request->deadline_ns > now) {
+            if (!next || request->deadline_ns < next)
+                next = request->deadline_ns;
+            continue;
+        }
+        unqueue(list, request);
+        finish(request, outcome, NULL, message);
+        if (list == &link->waiting) /* else hiredis still holds it, and on_reply gives it back */
+            give_back(request);
+    }
+    return next;
+}
+
+/* Whether nothing at all was heard while a command waited for all of its time, and none waits that may take longer. */
+static bool has_gone_silent(const struct vlock_link *link, int64_t now)
+{
+    const struct vlock_request *request;
+    bool is_silent = false;
+    TAILQ_FOREACH (request, &link->inflight, entry) {
+        if (!request->deadline_ns)
+            return false;
+        is_silent = is_silent || (request->deadline_ns <= now && request->sent_ns > link->heard_ns);
+    }
+    return is_silent;
 }
 
 /* The timer is set for the earliest deadline there was when it was set, not moved with every reply: a busy link looks through its
- * list once per time-out, not once per command. */
+ * list once per time-out, not once per command. The program may have been elsewhere meanwhile: what has arrived counts. */
 static void on_deadline(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct vlock_link *link = arg;
-    int64_t now = vlock_clock_now(), next = 0;
+    int64_t now = vlock_clock_now();
     char message[600];
-    struct vlock_request *request, *following;
-
     link->timer_deadline_ns = 0;
+    vlock_link_read(link);
+
     snprintf(message, sizeof message, "not sent: no connection to %s in time (%s)", link->name,
              link->trouble[0] ? link->trouble : "still connecting");
-    for (request = TAILQ_FIRST(&link->waiting); request; request = following) {
-        following = TAILQ_NEXT(request, entry);
-        if (!request->deadline_ns)
-            continue;
-        if (request->deadline_ns <= now) {
-            unqueue(&link->waiting, request);
-            finish(request, VLOCK_LINK_FAILED, NULL, message);
-            give_back(request);
-        } else if (!next || request->deadline_ns < next) {
-            next = request->deadline_ns;
-        }
-    }
+    int64_t next_waiting = expire(link, &link->waiting, now, VLOCK_LINK_FAILED, message);
+    bool is_silent = has_gone_silent(link, now);
     snprintf(message, sizeof message, "no reply from %s in time", link->name);
-    for (request = TAILQ_FIRST(&link->inflight); request; request = following) {
-        following = TAILQ_NEXT(request, entry);
-        if (!request->deadline_ns)
-            continue;
-        if (request->deadline_ns <= now) {
-            unqueue(&link->inflight, request); /* hiredis still holds it: on_reply gives it back */
-            finish(request, VLOCK_LINK_AMBIGUOUS, NULL, message);
-        } else if (!next || request->deadline_ns < next) {
-            next = request->deadline_ns;
-        }
-    }
-    watch_deadline(link, next);
-}
-
-/* ---- the events of one connection ---- */
-
-static void on_readable(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd, (void)what;
-    redisAsyncHandleRead(((struct vlock_link *)arg)->context);
-}
-
-static void write_out(struct vlock_link *link)
-{
-    struct vlock_broken_pipe held;
-    bool holds_sigpipe = link->holds_sigpipe; /* hiredis may end the connection, and a new one begin, before it returns */
-    if (holds_sigpipe)
-        vlock_broken_pipe_hold(&held);
-    link->is_flushing = true;
-    link->traffic.writes++;
-    redisAsyncHandleWrite(link->context);
-    link->is_flushing = false;
-    if (holds_sigpipe)
-        vlock_broken_pipe_release(&held);
-}
-
-static void on_writable(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd, (void)what;
-    write_out(arg);
-}
-
-static void hook_add_read(void *arg)
-{
-    struct vlock_link *link = arg;
-    if (!event_pending(link->readable, EV_READ, NULL))
-        event_add(link->readable, NULL);
-}
-
-static void hook_del_read(void *arg)
-{
-    event_del(((struct vlock_link *)arg)->readable);
-}
-
-/* hiredis asks for this with every command. Waiting for writability pays only while connecting and after a write that took less
- * than everything; else the flush at the end of the turn writes without asking. */
-static void hook_add_write(void *arg)
-{
-    struct vlock_link *link = arg;
-    if (link->is_flushing || link->state == LINK_CONNECTING) {
-        if (!event_pending(link->writable, EV_WRITE, NULL)) {
-            event_add(link->writable, NULL);
-            vlock_outside_change(link->pool->outside, link->context->c.fd, true);
-        }
-    } else {
-        mark_dirty(link);
-    }
-}
-
-static void hook_del_write(void *arg)
-{
-    struct vlock_link *link = arg;
-    if (!event_pending(link->writable, EV_WRITE, NULL))
-        return;
-    event_del(link->writable);
-    vlock_outside_change(link->pool->outside, link->context->c.fd, false);
-}
-
-static void hook_cleanup(void *arg)
-{
-    struct vlock_link *link = arg;
-    vlock_outside_remove(link->pool->outside, link->context->c.fd);
-    event_free(link->readable);
-    event_free(link->writable);
-    link->readable = link->writable = NULL;
-    link->context = NULL;
-}
-
-/* ---- connecting ---- */
-
-/* Connects after a pause that doubles while connections fail. The work is done from the loop, so that no callback runs inside
- * vlock_link_send(). */
-static void rest(struct vlock_link *link)
-{
-    bool at_once = link->is_proven || link->generation == 0;
-    link->state = LINK_RESTING;
-    link->is_proven = false;
-    set_timer(link->state_timer, at_once ? 0 : link->rest_ns);
-    if (at_once)
-        link->rest_ns = RECONNECT_FIRST_NS;
-    else
-        link->rest_ns = link->rest_ns * 2 > RECONNECT_LIMIT_NS ? RECONNECT_LIMIT_NS : link->rest_ns * 2;
-}
-
-/* Says why, and decides what comes next: those who wait learn it at once when there is no hope of another attempt. */
-static void connection_ended(struct vlock_link *link, const char *why, bool hopeless)
-{
-    event_del(link->state_timer);
-    snprintf(link->trouble, sizeof link->trouble, "%s", why);
-    if (link->is_freed)
-        return;
-    if (hopeless || link->generation == 0 || !link->options.reconnects) {
-        link->state = LINK_DOWN;
-        char message[600];
-        snprintf(message, sizeof message, "cannot connect to %s: %s", link->name, link->trouble);
-        finish_waiting(link, VLOCK_LINK_FAILED, message);
-        return;
-    }
-    if (TAILQ_EMPTY(&link->waiting))
-        link->state = LINK_DOWN; /* nobody needs it now; the next command connects */
-    else
-        rest(link);
-}
-
-/* Ends the present connection from our side. Not from inside one of its own callbacks. */
-static void drop_connection(struct vlock_link *link, const char *why, bool hopeless)
-{
-    redisAsyncContext *context = link->context;
-    if (context) {
-        snprintf(link->trouble, sizeof link->trouble, "%s", why);
-        context->data = NULL; /* on_disconnected must not see it: this function says what comes next */
-        redisAsyncFree(context);
-    }
-    connection_ended(link, why, hopeless);
-}
-
-static void link_is_up(struct vlock_link *link)
-{
-    event_del(link->state_timer);
-    link->state = LINK_UP;
-    link->generation++;
-    link->trouble[0] = '\0';
-    link->announce = true; /* at the next flush, outside of hiredis */
-    mark_dirty(link);
-}
-
-/* A refused greeting is remembered and acted on at the flush: a context is not freed from inside its callback. */
-static void on_greeting(redisAsyncContext *context, void *opaque, void *arg)
-{
-    struct vlock_link *link = arg;
-    const redisReply *reply = opaque;
-    (void)context;
-    if (!reply || link->state != LINK_GREETING || link->is_freed)
-        return;
-    if (reply->type == REDIS_REPLY_ERROR) {
-        snprintf(link->trouble, sizeof link->trouble, "the server refused us: %s", reply->str);
-        link->greetings_left = -1;
-        mark_dirty(link);
-    } else if (link->greetings_left > 0 && --link->greetings_left == 0) {
-        link_is_up(link);
-    }
-}
-
-static void send_greeting(struct vlock_link *link, int count, const char **words)
-{
-    link->greetings_left++;
-    redisAsyncCommandArgv(link->context, on_greeting, link, count, words, NULL);
-}
-
-/* HELLO 3, which also logs in, or AUTH; then SELECT. */
-static void greet(struct vlock_link *link)
-{
-    const struct vlock_url *url = &link->url;
-    const char *user = url->user && url->user[0] ? url->user : NULL;
-    char number[16];
-    link->state = LINK_GREETING;
-    link->greetings_left = 0;
-    if (link->options.is_resp3)
-        send_greeting(link, url->password ? 5 : 2, (const char *[]){"HELLO", "3", "AUTH", user ? user : "default", url->password});
-    else if (url->password && user)
-        send_greeting(link, 3, (const char *[]){"AUTH", user, url->password});
-    else if (url->password)
-        send_greeting(link, 2, (const char *[]){"AUTH", url->password});
-    if (url->db) {
-        snprintf(number, sizeof number, "%d", url->db);
-        send_greeting(link, 2, (const char *[]){"SELECT", number});
-    }
-    if (!link->greetings_left)
-        link_is_up(link);
-}
-
-static void on_connected(const redisAsyncContext *context, int status)
-{
-    struct vlock_link *link = context->data;
-    if (!link)
-        return;
-    if (status == REDIS_OK)
-        greet(link);
-    else
-        connection_ended(link, context->errstr && context->errstr[0] ? context->errstr : "connection refused", false);
-}
-
-static void on_disconnected(const redisAsyncContext *context, int status)
-{
-    struct vlock_link *link = context->data;
-    if (!link)
-        return;
-    bool refused = link->greetings_left < 0;
-    char why[256];
-    snprintf(why, sizeof why, "%s",
-             refused                                   ? link->trouble
-             : status != REDIS_OK && context->errstr[0] ? context->errstr
-                                                        : "the connection was closed");
-    connection_ended(link, why, refused);
-}
-
-/* One timer serves the two states that end by themselves: an attempt that takes too long, a rest that is over. */
-static void on_state_timer(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd, (void)what;
-    struct vlock_link *link = arg;
-    if (link->state == LINK_RESTING)
-        begin_connecting(link);
-    else if (link->state == LINK_CONNECTING || link->state == LINK_GREETING)
-        drop_connection(link, "no connection in time", false);
-}
-
-static bool attach_events(struct vlock_link *link)
-{
-    redisAsyncContext *context = link->context;
-    link->readable = event_new(link->pool->base, context->c.fd, EV_READ | EV_PERSIST, on_readable, link);
-    link->writable = event_new(link->pool->base, context->c.fd, EV_WRITE | EV_PERSIST, on_writable, link);
-    if (!link->readable || !link->writable) {
-        if (link->readable)
-            event_free(link->readable);
-        if (link->writable)
-            event_free(link->writable);
-        link->readable = link->writable = NULL;
-        return false;
-    }
-    context->data = link;
-    context->ev.data = link;
-    context->ev.addRead = hook_add_read;
-    context->ev.delRead = hook_del_read;
-    context->ev.addWrite = hook_add_write;
-    context->ev.delWrite = hook_del_write;
-    context->ev.cleanup = hook_cleanup;
-    vlock_outside_add(link->pool->outside, link->context->c.fd, false);
-    return true;
-}
-
-static void begin_connecting(struct vlock_link *link)
-{
-    const struct vlock_url *url = &link->url;
-    redisAsyncContext *context = url->kind == VLOCK_URL_UNIX ? redisAsyncConnectUnix(url->path)
-                                                             : redisAsyncConnect(url->host, url->port);
-    link->state = LINK_CONNECTING;
-    link->queued_bytes = 0;
-    link->greetings_left = 0;
-    link->holds_sigpipe = !vlock_broken_pipe_is_ignored();
-    link->context = context;
-    if (!context || context->err || !attach_events(link)) {
-        char why[256];
-        snprintf(why, sizeof why, "%s", context && context->err ? context->errstr : "out of memory");
-        link->context = NULL;
-        if (context)
-            redisAsyncFree(context);
-        connection_ended(link, why, false);
-        return;
-    }
-    if (url->kind == VLOCK_URL_TCP)
-        redisEnableKeepAlive(&context->c);
-    set_timer(link->state_timer, link->options.connect_timeout_ns);
-    redisAsyncSetDisconnectCallback(context, on_disconnected);
-    redisAsyncSetConnectCallback(context, on_connected); /* this asks hook_add_write to wait for the socket */
+    int64_t next_inflight = expire(link, &link->inflight, now, VLOCK_LINK_AMBIGUOUS, message);
+    watch_deadline(link, next_waiting);
+    watch_deadline(link, next_inflight);
+    if (is_silent && link->context)
+        vlock_link_drop(link, "it was silent for too long", false);
 }
 
 /* ---- commands ---- */
+
+/* The connection ended before this request was answered. */
+static void finish_unanswered(struct vlock_request *request, const redisAsyncContext *context)
+{
+    struct vlock_link *link = request->link;
+    char message[900];
+    const char *why = context->err && context->errstr[0] ? context->errstr : link->trouble;
+    if (link->is_refused && !link->has_served) {
+        snprintf(message, sizeof message, "cannot connect to %s: %s", link->name, link->trouble);
+        finish(request, VLOCK_LINK_FAILED, NULL, message);
+    } else if (request->end_offset > vlock_link_sent_bytes(link)) {
+        finish(request, VLOCK_LINK_NOT_SENT, NULL, NULL);
+    } else if (!link->has_served && strncmp(why, "Protocol error, got", 19) == 0) { /* no RESP: whatever it is, it ran nothing */
+        snprintf(message, sizeof message, "what answers at %s is no Redis or Valkey: %s", link->name, why);
+        finish(request, VLOCK_LINK_FAILED, NULL, message);
+    } else {
+        snprintf(message, sizeof message, "the connection to %s ended before the reply came (%s)", link->name, why);
+        finish(request, VLOCK_LINK_AMBIGUOUS, NULL, message);
+    }
+}
+
+/* A reply that says that we are not wanted here, whatever was asked. */
+static void finish_refused(struct vlock_request *request, const redisReply *reply)
+{
+    struct vlock_link *link = request->link;
+    char message[900];
+    snprintf(message, sizeof message, "cannot connect to %s: the server refused us: %s", link->name, reply->str);
+    finish(request, VLOCK_LINK_FAILED, NULL, message);
+}
 
 static void on_reply(redisAsyncContext *context, void *opaque, void *arg)
 {
@@ -461,22 +187,22 @@ static void on_reply(redisAsyncContext *context, void *opaque, void *arg)
     const redisReply *reply = opaque;
 
     unqueue(&link->inflight, request);
-    if (reply) {
-        link->traffic.replies++;
-        link->is_proven = true;
-        finish(request, VLOCK_LINK_REPLY, reply, NULL);
+    if (!reply) {
+        finish_unanswered(request, context);
+        give_back(request);
+        return;
+    }
+    link->traffic.replies++;
+    link->heard_ns = vlock_clock_now();
+    link->answered_offset = request->end_offset;
+    if (!link->is_proven && reply->type == REDIS_REPLY_ERROR && vlock_link_is_refusal(reply->str)) {
+        finish_refused(request, reply);
     } else {
-        uint64_t sent = link->queued_bytes - sdslen(context->c.obuf);
-        if (request->end_offset > sent) {
-            finish(request, VLOCK_LINK_NOT_SENT, NULL, NULL);
-        } else {
-            char message[600];
-            snprintf(message, sizeof message, "the connection to %s ended before the reply came (%s)", link->name,
-                     context->err && context->errstr[0] ? context->errstr : link->trouble);
-            finish(request, VLOCK_LINK_AMBIGUOUS, NULL, message);
-        }
+        link->is_proven = link->has_served = true;
+        finish(request, VLOCK_LINK_REPLY, reply, NULL);
     }
     give_back(request);
+    vlock_link_check_unasked(link, context);
 }
 
 struct vlock_request *vlock_link_send(struct vlock_link *link, const char *bytes, size_t length, int64_t deadline_ns,
@@ -488,6 +214,8 @@ struct vlock_request *vlock_link_send(struct vlock_link *link, const char *bytes
     request->callback = callback;
     request->user = user;
     request->deadline_ns = deadline_ns;
+    request->sent_ns = 0;
+    request->end_offset = 0;
     request->queued = true;
 
     if (link->state == LINK_UP) {
@@ -498,21 +226,23 @@ struct vlock_request *vlock_link_send(struct vlock_link *link, const char *bytes
         }
         link->traffic.commands++;
         link->pool->commands++;
+        request->sent_ns = vlock_clock_now();
         link->queued_bytes += length;
         request->end_offset = link->queued_bytes;
         TAILQ_INSERT_TAIL(&link->inflight, request, entry);
     } else {
         TAILQ_INSERT_TAIL(&link->waiting, request, entry);
         if (link->state == LINK_DOWN)
-            rest(link);
+            vlock_link_connect(link);
     }
     watch_deadline(link, deadline_ns);
     return request;
 }
 
-void vlock_link_cancel(struct vlock_request *request)
+bool vlock_link_cancel(struct vlock_request *request)
 {
     request->callback = NULL;
+    return request->end_offset != 0;
 }
 
 /* ---- life ---- */
@@ -528,11 +258,11 @@ struct vlock_link *vlock_link_new(struct vlock_link_pool *pool, const struct vlo
     TAILQ_INIT(&link->spare);
     link->pool = pool;
     link->options = *options;
-    link->rest_ns = RECONNECT_FIRST_NS;
+    link->rest_ns = VLOCK_LINK_RECONNECT_FIRST_NS;
     if (vlock_url_copy(url, &link->url) != 0)
         goto failed;
     vlock_url_print(&link->url, link->name, sizeof link->name);
-    link->state_timer = evtimer_new(pool->base, on_state_timer, link);
+    link->state_timer = evtimer_new(pool->base, vlock_link_on_state_timer, link);
     link->deadline_timer = evtimer_new(pool->base, on_deadline, link);
     if (!link->state_timer || !link->deadline_timer)
         goto failed;
@@ -568,10 +298,10 @@ void vlock_link_free(struct vlock_link *link)
     link->is_freed = true;
     event_del(link->state_timer);
     event_del(link->deadline_timer);
-    mark_dirty(link);
+    vlock_link_mark_dirty(link);
 }
 
-static void free_list(struct request_list *list)
+static void free_list(struct vlock_request_list *list)
 {
     struct vlock_request *request;
     while ((request = TAILQ_FIRST(list))) {
@@ -598,22 +328,35 @@ static void release(struct vlock_link *link)
     free(link);
 }
 
+/* Of a connection on which nothing is under way and nothing was heard lately: the server may have closed it meanwhile. Nothing that is
+ * written to it then is ever answered. */
+static void look_before_writing(struct vlock_link *link)
+{
+    bool is_idle = vlock_link_sent_bytes(link) == link->answered_offset;
+    if (is_idle && (!link->is_proven || vlock_clock_now() - link->heard_ns > IDLE_NS))
+        vlock_link_read(link);
+}
+
+static bool has_to_write(const struct vlock_link *link)
+{
+    return link->context && (link->state == LINK_UP || link->state == LINK_GREETING) &&
+           sdslen(link->context->c.obuf) > link->written && !event_pending(link->writable, EV_WRITE, NULL);
+}
+
 static void flush(struct vlock_link *link)
 {
-    if (link->greetings_left < 0 && link->context) {
-        char why[256];
-        memcpy(why, link->trouble, sizeof why);
-        link->greetings_left = 0;
-        drop_connection(link, why, true);
+    if (link->is_refused && link->context) {
+        vlock_link_drop(link, link->trouble, true);
         return;
     }
     if (link->announce) {
         link->announce = false;
-        finish_waiting(link, VLOCK_LINK_NOT_SENT, NULL);
+        vlock_link_finish_waiting(link, VLOCK_LINK_NOT_SENT, NULL);
     }
-    if (link->context && (link->state == LINK_UP || link->state == LINK_GREETING) &&
-        sdslen(link->context->c.obuf) > 0 && !event_pending(link->writable, EV_WRITE, NULL))
-        write_out(link);
+    if (has_to_write(link) && link->state == LINK_UP)
+        look_before_writing(link);
+    if (has_to_write(link) && !link->is_refused)
+        vlock_link_write(link);
 }
 
 void vlock_link_pool_flush(struct vlock_link_pool *pool)

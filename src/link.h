@@ -67,8 +67,9 @@ void vlock_link_free(struct vlock_link *link);
 struct vlock_request *vlock_link_send(struct vlock_link *link, const char *bytes, size_t length, int64_t deadline_ns,
                                       vlock_link_callback *callback, void *user);
 
-/* The callback of this command will not be called. Whether the command still runs on the server is not decided by this. */
-void vlock_link_cancel(struct vlock_request *request);
+/* The callback of this command will not be called. Returns whether the command was handed to the connection: then nobody knows whether it
+ * runs. Else it surely does not. */
+bool vlock_link_cancel(struct vlock_request *request);
 
 /* Writes what was sent since the last flush, one write per link; announces links that came up; releases freed links. */
 void vlock_link_pool_flush(struct vlock_link_pool *pool);

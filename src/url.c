@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 #define DEFAULT_HOST "localhost"
 #define DEFAULT_PORT 6379
@@ -146,6 +147,10 @@ static int parse_unix(const char *at, struct vlock_url *url, struct vlock_error 
     url->path = decode(at, query);
     if (!url->path)
         return refuse(error, "the path holds a % that is not followed by two hexadecimal digits");
+    size_t length = strlen(url->path), limit = sizeof ((struct sockaddr_un *)0)->sun_path - 1;
+    if (length > limit)
+        return vlock_error_set(error, VLOCK_ERR_USAGE, "bad URL: the socket's path has %zu bytes, the system takes %zu at most: use a shorter one",
+                               length, limit);
     return parse_query(query, end, url, error);
 }
 

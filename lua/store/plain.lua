@@ -32,26 +32,31 @@ local function decode(reply, token)
   return "conflict", reply[3] or nil, reply[4]
 end
 
-local function send(cell, next_version, value, token, stamp)
+-- command: EVALSHA and the script's SHA-1, or EVAL and its source.
+local function send(command, script, cell, next_version, value, token, stamp)
   local lifetime, ttl = cell.expire or 0, cell.ttl
   if value == nil then
-    return pcall_server("EVALSHA", cas.sha1, 2, cell.key, cell.version_key, "", next_version, lifetime, token, stamp, "DEL")
+    return pcall_server(command, script, 2, cell.key, cell.version_key, "", next_version, lifetime, token, stamp, "DEL")
   elseif ttl then
-    return pcall_server("EVALSHA", cas.sha1, 2, cell.key, cell.version_key, value, next_version, lifetime, token, stamp,
+    return pcall_server(command, script, 2, cell.key, cell.version_key, value, next_version, lifetime, token, stamp,
       "PX", ttl)
   end
-  return pcall_server("EVALSHA", cas.sha1, 2, cell.key, cell.version_key, value, next_version, lifetime, token, stamp)
+  return pcall_server(command, script, 2, cell.key, cell.version_key, value, next_version, lifetime, token, stamp)
 end
 
 local function version_of(stamp)
   return tonumber(match(stamp, "^%d+"))
 end
 
-local function load_script()
+-- Sent whole only where the server does not know the script. SCRIPT LOAD keeps it for good, which EVAL need not; but not every user may.
+local function send_script(...)
   local reply = pcall_server("SCRIPT", "LOAD", cas.source)
-  if reply.err then
-    error(reply, 0)
+  if not reply.err then
+    return send("EVALSHA", cas.sha1, ...)
+  elseif find(reply.err, "^NOPERM") then
+    return send("EVAL", cas.source, ...)
   end
+  error(reply, 0)
 end
 
 return {
@@ -66,10 +71,9 @@ return {
   commit = function(cell, base, value, token)
     local stamp = base.stamp
     local next_version = (base.version or version_of(stamp)) + 1
-    local reply = send(cell, next_version, value, token, stamp)
+    local reply = send("EVALSHA", cas.sha1, cell, next_version, value, token, stamp)
     while reply.err and find(reply.err, "^NOSCRIPT") do
-      load_script()
-      reply = send(cell, next_version, value, token, stamp)
+      reply = send_script(cell, next_version, value, token, stamp)
     end
     return decode(reply, token)
   end,

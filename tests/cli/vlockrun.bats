@@ -152,7 +152,7 @@ load environment
     [[ $output == *WRONGPASS* ]]
     [[ $output != *wr0ng* ]]
     run "$vlockrun" -u "$url" -e 'return redis.call("PING")'
-    [ "$status" -eq 1 ]
+    [ "$status" -eq 3 ]
     [[ $output == *NOAUTH* ]]
     run "$vlockrun" --json -n 50 -u "unix://:s3cret@$path" "$TOP/lua/backoff/none.lua"
     [ "$status" -eq 0 ]

@@ -84,12 +84,21 @@ describe("redis.call", function()
       assert.matches("^ERR This Redis command is not allowed from script: .*use redis%.connect$", reply.err)
     end
     for _, words in ipairs {
-      { "SUBSCRIBE", "c" }, { "MONITOR" }, { "HELLO", 3 }, { "SELECT", 1 }, { "CLIENT", "REPLY", "OFF" }, { "QUIT" }, { "AUTH", "x" },
+      { "SUBSCRIBE", "c" }, { "MONITOR" }, { "PMONITOR" }, { "monitor\r\nx" }, { "xsubscribe" }, { "PUNSUBSCRIBE\r\n", "c" },
+      { "SCRIPT", "DEBUG", "YES" }, { "REPLCONF", "listening-port", 1 }, { "HELLO", 3 }, { "SELECT", 1 }, { "CLIENT", "REPLY", "OFF" }, { "QUIT" }, { "AUTH", "x" },
     } do
       local reply = redis.pcall(table.unpack(words))
       assert.matches("^ERR This Redis command is not allowed from script: .+", reply.err)
     end
-    assert.are.equal("PONG", call("PING").ok) -- and the connection is as it was
+    local replies = redis.pipeline { { "PING" }, { "ECHO", "a" }, { "ECHO", "b" } } -- and the connection is as it was
+    assert.are.same({ "PONG", "a", "b" }, { replies[1].ok, replies[2], replies[3] })
+  end)
+
+  it("takes for an option only what stands where options stand", function()
+    assert.is_false(call("XREAD", "STREAMS", "block", "0"))
+    call("XGROUP", "CREATE", "block", "BLOCK", "$", "MKSTREAM")
+    assert.is_false(call("XREADGROUP", "GROUP", "BLOCK", "block", "COUNT", 1, "STREAMS", "block", ">"))
+    assert.matches("redis%.connect$", redis.pcall("XREADGROUP", "GROUP", "g", "c", "NOACK", "BLOCK", 1, "STREAMS", "s", ">").err)
   end)
 end)
 

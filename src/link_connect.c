@@ -1,0 +1,218 @@
+/* Connecting, logging in, and what becomes of a connection that ends: see link_parts.h. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "broken_pipe.h"
+#include "link_parts.h"
+
+#define RECONNECT_LIMIT_NS (1000 * 1000 * 1000LL)
+#define QUEUE_PAUSE_NS (5 * 1000 * 1000LL) /* where a Unix socket's queue is full */
+
+/* After a pause that doubles while connections fail. The work is done from the loop, so that no callback runs inside vlock_link_send(). */
+void vlock_link_connect(struct vlock_link *link)
+{
+    bool at_once = link->is_proven || link->generation == 0;
+    link->state = LINK_RESTING;
+    link->is_proven = false;
+    vlock_link_set_timer(link->state_timer, at_once ? 0 : link->rest_ns);
+    if (at_once)
+        link->rest_ns = VLOCK_LINK_RECONNECT_FIRST_NS;
+    else
+        link->rest_ns = link->rest_ns * 2 > RECONNECT_LIMIT_NS ? RECONNECT_LIMIT_NS : link->rest_ns * 2;
+}
+
+/* Says why, and decides what comes next: those who wait learn it at once when there is no hope of another attempt. */
+static void connection_ended(struct vlock_link *link, const char *why, bool hopeless)
+{
+    event_del(link->state_timer);
+    link->attempt_ns = 0;
+    snprintf(link->trouble, sizeof link->trouble, "%s", why);
+    if (link->is_freed)
+        return;
+    if (hopeless || !link->has_served || !link->options.reconnects) {
+        link->state = LINK_DOWN;
+        char message[600];
+        snprintf(message, sizeof message, "cannot connect to %s: %s", link->name, link->trouble);
+        vlock_link_finish_waiting(link, VLOCK_LINK_FAILED, message);
+        return;
+    }
+    if (TAILQ_EMPTY(&link->waiting))
+        link->state = LINK_DOWN; /* nobody needs it now; the next command connects */
+    else
+        vlock_link_connect(link);
+}
+
+void vlock_link_drop(struct vlock_link *link, const char *why, bool hopeless)
+{
+    redisAsyncContext *context = link->context;
+    char kept[sizeof link->trouble];
+    snprintf(kept, sizeof kept, "%s", why); /* it may be the link's own */
+    why = kept;
+    if (context) {
+        snprintf(link->trouble, sizeof link->trouble, "%s", why);
+        context->data = NULL; /* on_disconnected must not see it: this function says what comes next */
+        redisAsyncFree(context);
+    }
+    connection_ended(link, why, hopeless);
+}
+
+static void link_is_up(struct vlock_link *link)
+{
+    event_del(link->state_timer);
+    link->state = LINK_UP;
+    link->generation++;
+    link->attempt_ns = 0;
+    link->heard_ns = vlock_clock_now();
+    link->trouble[0] = '\0';
+    link->announce = true; /* at the next flush, outside of hiredis */
+    vlock_link_mark_dirty(link);
+}
+
+bool vlock_link_is_refusal(const char *error)
+{
+    static const char *const beginnings[] = {"ERR max number of clients", "NOAUTH ", "DENIED "};
+    for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++)
+        if (strncmp(error, beginnings[i], strlen(beginnings[i])) == 0)
+            return true;
+    return false;
+}
+
+/* It is acted on at the flush: a context is not freed from inside its callback. */
+void vlock_link_refuse(struct vlock_link *link, const char *why)
+{
+    snprintf(link->trouble, sizeof link->trouble, "%s", why);
+    link->is_refused = true;
+    vlock_link_mark_dirty(link);
+}
+
+static void on_greeting(redisAsyncContext *context, void *opaque, void *arg)
+{
+    struct vlock_link *link = arg;
+    const redisReply *reply = opaque;
+    if (!reply || link->state != LINK_GREETING || link->is_freed)
+        return;
+    if (reply->type == REDIS_REPLY_ERROR) {
+        char why[sizeof link->trouble];
+        snprintf(why, sizeof why, "the server refused us: %s", reply->str);
+        vlock_link_refuse(link, why);
+    } else if (--link->greetings_left == 0) {
+        link_is_up(link);
+        vlock_link_check_unasked(link, context);
+    }
+}
+
+static void send_greeting(struct vlock_link *link, int count, const char **words)
+{
+    link->greetings_left++;
+    redisAsyncCommandArgv(link->context, on_greeting, link, count, words, NULL);
+}
+
+/* HELLO 3, which also logs in, or AUTH; then SELECT. */
+static void greet(struct vlock_link *link)
+{
+    const struct vlock_url *url = &link->url;
+    const char *user = url->user && url->user[0] ? url->user : NULL;
+    char number[16];
+    link->state = LINK_GREETING;
+    link->greetings_left = 0;
+    if (link->options.is_resp3)
+        send_greeting(link, url->password ? 5 : 2, (const char *[]){"HELLO", "3", "AUTH", user ? user : "default", url->password});
+    else if (url->password && user)
+        send_greeting(link, 3, (const char *[]){"AUTH", user, url->password});
+    else if (url->password)
+        send_greeting(link, 2, (const char *[]){"AUTH", url->password});
+    if (url->db) {
+        snprintf(number, sizeof number, "%d", url->db);
+        send_greeting(link, 2, (const char *[]){"SELECT", number});
+    }
+    if (!link->greetings_left)
+        link_is_up(link);
+}
+
+static void on_connected(const redisAsyncContext *context, int status)
+{
+    struct vlock_link *link = context->data;
+    if (!link)
+        return;
+    if (status == REDIS_OK)
+        greet(link);
+    else
+        connection_ended(link, context->errstr && context->errstr[0] ? context->errstr : "connection refused", false);
+}
+
+static void on_disconnected(const redisAsyncContext *context, int status)
+{
+    struct vlock_link *link = context->data;
+    if (!link)
+        return;
+    char why[sizeof link->trouble];
+    snprintf(why, sizeof why, "%s",
+             link->is_refused                           ? link->trouble
+             : status != REDIS_OK && context->errstr[0] ? context->errstr
+                                                        : "the connection was closed");
+    connection_ended(link, why, link->is_refused);
+}
+
+static redisAsyncContext *new_context(const struct vlock_url *url)
+{
+    errno = 0;
+    return url->kind == VLOCK_URL_UNIX ? redisAsyncConnectUnix(url->path) : redisAsyncConnect(url->host, url->port);
+}
+
+/* Whether so many connect to a Unix socket at once that its queue is full: there is room again as soon as the server looks. */
+static bool is_queue_full(const struct vlock_link *link, int reason)
+{
+    return link->url.kind == VLOCK_URL_UNIX && reason == EAGAIN &&
+           vlock_clock_now() - link->attempt_ns < link->options.connect_timeout_ns;
+}
+
+static void failed_to_begin(struct vlock_link *link, int reason)
+{
+    redisAsyncContext *context = link->context;
+    char why[256];
+    snprintf(why, sizeof why, "%s", context && context->err ? context->errstr : "out of memory");
+    link->context = NULL;
+    if (context)
+        redisAsyncFree(context);
+    if (is_queue_full(link, reason)) {
+        link->state = LINK_RESTING;
+        vlock_link_set_timer(link->state_timer, QUEUE_PAUSE_NS);
+    } else {
+        connection_ended(link, why, false);
+    }
+}
+
+static void begin_connecting(struct vlock_link *link)
+{
+    redisAsyncContext *context = new_context(&link->url);
+    int reason = errno;
+    if (!link->attempt_ns)
+        link->attempt_ns = vlock_clock_now();
+    link->state = LINK_CONNECTING;
+    link->queued_bytes = link->answered_offset = link->written = 0;
+    link->greetings_left = 0;
+    link->is_refused = false;
+    link->holds_sigpipe = !vlock_broken_pipe_is_ignored();
+    link->context = context;
+    if (!context || context->err || vlock_link_attach_events(link) != 0) {
+        failed_to_begin(link, reason);
+        return;
+    }
+    if (link->url.kind == VLOCK_URL_TCP)
+        redisEnableKeepAlive(&context->c);
+    vlock_link_set_timer(link->state_timer, link->options.connect_timeout_ns);
+    redisAsyncSetDisconnectCallback(context, on_disconnected);
+    redisAsyncSetConnectCallback(context, on_connected); /* this asks to wait until the socket can be written */
+}
+
+/* One timer serves the two states that end by themselves: an attempt that takes too long, a rest that is over. */
+void vlock_link_on_state_timer(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct vlock_link *link = arg;
+    if (link->state == LINK_RESTING)
+        begin_connecting(link);
+    else if (link->state == LINK_CONNECTING || link->state == LINK_GREETING)
+        vlock_link_drop(link, "no connection in time", false);
+}
