@@ -123,6 +123,7 @@ build/embedded_lua.c: $(LUA_FILES) $(LUA_FOLDERS) scripts/embed
 	scripts/embed lua >$@
 
 unit-tests: $(UNIT_TESTS)
+$(BUILD)/tests/unit/test_outcomes: $(BUILD)/tests/unit/reply_proxy.o
 $(UNIT_TESTS): $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libvlock.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(shell $(PKG_CONFIG) --libs cmocka)
 

@@ -19,6 +19,7 @@ struct call {
     const struct vlock_state *expected;
     vlock_update_callback *callback; /* update */
     void *user;
+    bool has_begun; /* what happens from here on may apply it */
     enum vlock_outcome outcome;
     struct vlock_state *state; /* may be NULL */
     struct vlock_error *error;
@@ -99,7 +100,7 @@ static int l_prepare(lua_State *L)
     push_embedding(L, names[call->verb]);
     lua_pushlstring(L, call->key, call->key_size);
     push_options(L, call->options);
-    push_embedding(L, "check");
+    push_embedding(L, "begin");
     lua_pushvalue(L, -3);
     lua_pushvalue(L, -3);
     lua_call(L, 2, 0);
@@ -116,6 +117,7 @@ static int l_prepare(lua_State *L)
         else
             lua_pushinteger(L, call->expected ? (lua_Integer)call->expected->version : 0);
     }
+    call->has_begun = true;
     return lua_gettop(L) - 1;
 }
 
@@ -173,13 +175,52 @@ static int l_finish(lua_State *L)
     return 0;
 }
 
+/* Runs protected: 1 the call, 2 whether it was cut before it was sent. */
+static int l_tell_fate(lua_State *L)
+{
+    struct call *call = lua_touserdata(L, 1);
+    push_embedding(L, "fate");
+    lua_pushlstring(L, call->key, call->key_size);
+    push_options(L, call->options);
+    lua_pushvalue(L, 2);
+    lua_remove(L, 2);
+    lua_call(L, 3, 4);
+    if (lua_isnil(L, 2))
+        call->outcome = VLOCK_FAILED;
+    else if (strcmp(luaL_checkstring(L, 2), "committed") == 0)
+        return l_finish(L);
+    return 0;
+}
+
+/* What became of a call that was cut, or whose result could not be brought back. Where even that cannot be told, nobody knows. */
+static enum vlock_outcome outcome_of_cut(vlock_engine *engine, struct call *call)
+{
+    lua_State *L = vlock_engine_state(engine);
+    if (!call->has_begun || call->verb == VERB_GET)
+        return VLOCK_FAILED;
+    call->outcome = VLOCK_UNKNOWN;
+    lua_pushcfunction(L, l_tell_fate);
+    lua_pushlightuserdata(L, call);
+    lua_pushboolean(L, vlock_engine_was_cut_before_sending(engine));
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK)
+        lua_pop(L, 1);
+    return call->outcome;
+}
+
 static enum vlock_outcome run(vlock_engine *engine, struct call *call)
 {
+    struct vlock_error error;
     if (call->state)
         memset(call->state, 0, sizeof *call->state);
-    if (vlock_engine_call(engine, l_prepare, l_finish, call, call->error) != 0)
-        return VLOCK_FAILED;
-    return call->outcome;
+    if (vlock_engine_call(engine, l_prepare, l_finish, call, &error) == 0)
+        return call->outcome;
+    enum vlock_outcome outcome = outcome_of_cut(engine, call);
+    if (outcome == VLOCK_UNKNOWN)
+        vlock_error_set(call->error, VLOCK_ERR_AMBIGUOUS, "cut while an attempt was under way, which may have been applied: %.1900s",
+                        error.message);
+    else if (outcome == VLOCK_FAILED && call->error)
+        *call->error = error;
+    return outcome;
 }
 
 int vlock_get(vlock_engine *engine, const char *key, size_t key_size, const struct vlock_cell_options *options,

@@ -379,6 +379,11 @@ int vlock_engine_call(vlock_engine *engine, lua_CFunction prepare, lua_CFunction
     return lua_pcall(L, 3, 0, 0) == LUA_OK ? 0 : fail_with_top(L, error);
 }
 
+bool vlock_engine_was_cut_before_sending(const vlock_engine *engine)
+{
+    return vlock_scheduler_was_cut_before_sending(engine->scheduler);
+}
+
 int vlock_step(vlock_engine *engine, struct vlock_error *error)
 {
     return vlock_scheduler_is_running(engine->scheduler) ? turn(engine, false, error) : 0;

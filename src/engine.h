@@ -12,6 +12,9 @@ lua_State *vlock_engine_state(vlock_engine *engine);
  * then `finish`, protected, with the same argument before the task's results. 0, or -1 and `error`. */
 int vlock_engine_call(vlock_engine *engine, lua_CFunction prepare, lua_CFunction finish, void *argument, struct vlock_error *error);
 
+/* Of the run that ended last, early: whether it waited for the reply to a command that was never sent, and so will not run. */
+bool vlock_engine_was_cut_before_sending(const vlock_engine *engine);
+
 /* The same as vlock_open() in a state that is somebody else's, whose globals, modules and collector stay as they are. `thread` is a thread
  * of that state for the engine alone; on its stack it leaves a table of the C libraries by the names they are required by. The functions
  * in there are called by the state's own code, which is no task: what waits blocks there. The caller sees to it that the thread lives as

@@ -69,13 +69,17 @@ static int l_spawn(lua_State *L)
     return 1;
 }
 
-/* task(): what tells the running task from others; nil outside of tasks. */
+/* task(): the handle of the running task; nil outside of tasks. */
 static int l_task(lua_State *L)
 {
-    struct vlock_task *task = vlock_scheduler_current(vlock_scheduler_of(L));
-    if (!task)
-        return 0;
-    lua_pushlightuserdata(L, task);
+    vlock_task_push_current(L);
+    return 1;
+}
+
+/* is_alive(handle): whether that task has not ended yet. */
+static int l_is_alive(lua_State *L)
+{
+    lua_pushboolean(L, vlock_task_is_alive(L, 1));
     return 1;
 }
 
@@ -307,6 +311,7 @@ int vlock_lib_vlock_open(lua_State *L, uint64_t seed)
         {"spawn", l_spawn},
         {"run", vlock_block_run},
         {"task", l_task},
+        {"is_alive", l_is_alive},
         {"on_interrupt", l_on_interrupt},
         {"watch", l_watch},
         {"resume", vlock_scheduler_resume},

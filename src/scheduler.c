@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
-#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,37 +16,7 @@
 
 #include "clock.h"
 #include "obstacle.h"
-#include "outside.h"
-#include "task.h"
-#include "timers.h"
-
-#define HOOK_INSTRUCTIONS 5000000 /* how long Lua code may still run after an interrupt before it is stopped: some 50 ms */
-
-struct vlock_scheduler {
-    lua_State *L;
-    struct event_base *base;
-    struct vlock_link_pool links;
-    struct vlock_task *current;
-    lua_State *volatile running; /* the innermost coroutine that runs, for the interrupt */
-    lua_State *unyieldable;      /* a coroutine that resumed another one from where it cannot yield itself */
-    struct vlock_run *run;      /* the present one: the innermost */
-    struct vlock_run outermost;
-    struct vlock_timers timers; /* of parked tasks */
-    struct event *timer;
-    int64_t timer_ns; /* what the timer is set to; 0: not set */
-    int wake_pipe[2];
-    struct event *wake_event;
-    volatile sig_atomic_t is_interrupted;
-    const char *volatile reason;
-    char *interrupted_at; /* the traceback of the code that had to be stopped */
-    volatile uint64_t turns, turns_seen, turns_heard; /* of the loop; as of the last look, and of the last question */
-    volatile sig_atomic_t is_watched;
-    int interrupt_handler; /* a reference in the registry */
-    bool is_guest;  /* in a Lua state that is not the engine's */
-    int live_count; /* tasks of all runs */
-    int awaited;    /* parked tasks that wait for a reply */
-    struct vlock_outside outside;
-};
+#include "scheduler_parts.h"
 
 static const char park_tag = 0;
 static const char registry_key = 0;
@@ -83,6 +52,14 @@ struct vlock_link_pool *vlock_scheduler_links(struct vlock_scheduler *scheduler)
 struct vlock_task *vlock_scheduler_current(struct vlock_scheduler *scheduler)
 {
     return scheduler->current;
+}
+
+static void on_wake_pipe(evutil_socket_t fd, short what, void *arg)
+{
+    (void)what, (void)arg;
+    char bytes[64];
+    while (read(fd, bytes, sizeof bytes) > 0)
+        continue;
 }
 
 /* ---- time: one event of libevent for the earliest timer ---- */
@@ -231,7 +208,9 @@ void vlock_scheduler_end_task(struct vlock_task *task)
 {
     struct vlock_scheduler *s = task->scheduler;
     if (task->request) {
-        vlock_link_cancel(task->request);
+        bool was_sent = vlock_link_cancel(task->request);
+        if (task == s->run->main)
+            s->was_cut_before_sending = !was_sent;
         s->awaited--;
         task->request = NULL;
     }
@@ -290,57 +269,7 @@ void vlock_scheduler_push_tag(lua_State *L)
     lua_pushlightuserdata(L, (void *)&park_tag);
 }
 
-/* ---- the interrupt ---- */
-
-/* It is left behind on coroutines that ran at an interrupt which was dealt with; there it takes itself away. It raises again at
- * the very next instruction, so that no pcall, however many of them, holds it up. */
-static void on_hook(lua_State *L, lua_Debug *frame)
-{
-    struct vlock_scheduler *s = vlock_scheduler_of(L);
-    if (!s->is_interrupted) {
-        lua_sethook(L, NULL, 0, 0);
-        return;
-    }
-    if (!s->interrupted_at) {
-        lua_getinfo(L, "Sl", frame);
-        lua_pushfstring(L, "%s:%d: %s", frame->short_src, frame->currentline, s->reason);
-        luaL_traceback(L, L, lua_tostring(L, -1), 0);
-        s->interrupted_at = strdup(lua_tostring(L, -1));
-    }
-    lua_sethook(L, on_hook, LUA_MASKCOUNT, 1);
-    luaL_error(L, "%s", s->reason);
-}
-
-void vlock_scheduler_interrupt(struct vlock_scheduler *s, const char *reason)
-{
-    char byte = 0;
-    lua_State *running = s->running;
-    s->reason = reason;
-    s->is_interrupted = 1;
-    if (running)
-        lua_sethook(running, on_hook, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
-    if (write(s->wake_pipe[1], &byte, 1) < 0)
-        return; /* it is full: the loop is awake already */
-}
-
-bool vlock_scheduler_is_stuck(struct vlock_scheduler *s)
-{
-    bool is_stuck = s->is_watched && s->running && s->turns == s->turns_seen;
-    s->turns_seen = s->turns;
-    return is_stuck;
-}
-
-bool vlock_scheduler_has_turned(struct vlock_scheduler *s)
-{
-    bool has_turned = s->turns != s->turns_heard;
-    s->turns_heard = s->turns;
-    return has_turned;
-}
-
-void vlock_scheduler_watch(struct vlock_scheduler *s, bool wants)
-{
-    s->is_watched = wants;
-}
+static void tell_outside(struct vlock_scheduler *s);
 
 int vlock_scheduler_resume(lua_State *L)
 {
@@ -363,7 +292,7 @@ int vlock_scheduler_resume(lua_State *L)
     s->unyieldable = unyieldable;
     bool ended_well = status == LUA_OK || status == LUA_YIELD;
     if (!ended_well && s->is_interrupted)
-        lua_sethook(L, on_hook, LUA_MASKCOUNT, 1);
+        vlock_interrupt_hook(L);
     if (!ended_well)
         results = 1;
     if (!lua_checkstack(L, results + 1)) {
@@ -376,51 +305,6 @@ int vlock_scheduler_resume(lua_State *L)
     lua_xmove(co, L, results);
     return results + 1;
 }
-
-void vlock_scheduler_on_interrupt(lua_State *L)
-{
-    struct vlock_scheduler *s = vlock_scheduler_of(L);
-    luaL_unref(L, LUA_REGISTRYINDEX, s->interrupt_handler);
-    s->interrupt_handler = LUA_NOREF;
-    if (lua_isnil(L, -1))
-        lua_pop(L, 1);
-    else
-        s->interrupt_handler = luaL_ref(L, LUA_REGISTRYINDEX);
-}
-
-static void on_wake_pipe(evutil_socket_t fd, short what, void *arg)
-{
-    (void)what, (void)arg;
-    char bytes[64];
-    while (read(fd, bytes, sizeof bytes) > 0)
-        continue;
-}
-
-static int l_spawn_handler(lua_State *L)
-{
-    struct vlock_scheduler *s = vlock_scheduler_of(L);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, s->interrupt_handler);
-    luaL_unref(L, LUA_REGISTRYINDEX, s->interrupt_handler);
-    s->interrupt_handler = LUA_NOREF;
-    lua_pushstring(L, s->reason);
-    vlock_scheduler_spawn(L, 1);
-    return 0;
-}
-
-/* Whether the run goes on: the script takes care of the interrupt itself. */
-static bool is_handled(struct vlock_scheduler *s)
-{
-    if (s->interrupt_handler == LUA_NOREF || s->interrupted_at)
-        return false; /* nobody asked, or code had to be stopped by force */
-    s->is_interrupted = 0;
-    lua_pushcfunction(s->L, l_spawn_handler);
-    if (lua_pcall(s->L, 0, 0, 0) == LUA_OK)
-        return true;
-    lua_pop(s->L, 1);
-    return false;
-}
-
-static void tell_outside(struct vlock_scheduler *s);
 
 /* ---- the loop ---- */
 
@@ -479,7 +363,7 @@ static bool is_deadlocked(const struct vlock_scheduler *s)
 static int run_tasks(struct vlock_scheduler *s, struct vlock_error *error)
 {
     s->turns++;
-    if (s->is_interrupted && !is_handled(s))
+    if (s->is_interrupted && !vlock_interrupt_is_handled(s))
         return vlock_error_set(error, VLOCK_ERR_INTERRUPTED, "%s", s->interrupted_at ? s->interrupted_at : s->reason);
     run_ready(s);
     if (s->is_interrupted)
@@ -497,18 +381,23 @@ static void end_run(struct vlock_scheduler *s)
 {
     struct vlock_run *run = s->run;
     struct vlock_task *task;
-    run->main = NULL;
-    s->is_watched = 0;
+    s->was_cut_before_sending = false;
     while ((task = TAILQ_FIRST(&run->live)))
         vlock_scheduler_end_task(task);
+    run->main = NULL;
     while ((task = TAILQ_FIRST(&run->failed)))
         vlock_task_claim(task);
     run->has_new_failure = false;
     free(run->orphan_trace);
     run->orphan_trace = NULL;
-    free(s->interrupted_at);
-    s->interrupted_at = NULL;
+    if (!run->outer)
+        vlock_interrupt_forget(s);
     vlock_link_pool_flush(&s->links);
+}
+
+bool vlock_scheduler_was_cut_before_sending(const struct vlock_scheduler *s)
+{
+    return s->was_cut_before_sending;
 }
 
 bool vlock_scheduler_is_running(const struct vlock_scheduler *s)

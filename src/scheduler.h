@@ -55,6 +55,10 @@ int vlock_scheduler_descriptor(struct vlock_scheduler *scheduler);
 
 bool vlock_scheduler_is_running(const struct vlock_scheduler *scheduler);
 
+/* Of the run that ended last, early: whether its first task waited for the reply to a command that was never handed to a connection, and
+ * so will not run. */
+bool vlock_scheduler_was_cut_before_sending(const struct vlock_scheduler *scheduler);
+
 /* Pushes the results of an ended task, handle at `index`, and returns their number. */
 int vlock_task_results(lua_State *L, int index);
 
@@ -89,6 +93,12 @@ int vlock_task_mark(const struct vlock_task *task);
 
 /* Wakes the running task, which parks next, at this time on vlock_clock_now()'s scale, with nothing pushed. */
 void vlock_task_wake_at(struct vlock_task *task, int64_t when_ns);
+
+/* Pushes the handle of the running task; nil outside of tasks. */
+void vlock_task_push_current(lua_State *L);
+
+/* Whether the task whose handle is at `index` has not ended; raises where there is no handle. */
+bool vlock_task_is_alive(lua_State *L, int index);
 
 /* Sets a Lua value (on top of L's stack; popped) that the running task, or the code outside of tasks, and what it spawns carry along: the
  * connection that its commands use. Pushes it: nil when none was set. */

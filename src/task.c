@@ -38,6 +38,21 @@ lua_State *vlock_task_main_state(struct vlock_task *task)
     return task->main_state;
 }
 
+void vlock_task_push_current(lua_State *L)
+{
+    struct vlock_task *current = vlock_scheduler_current(vlock_scheduler_of(L));
+    if (current)
+        lua_rawgeti(L, LUA_REGISTRYINDEX, current->anchor);
+    else
+        lua_pushnil(L);
+}
+
+bool vlock_task_is_alive(lua_State *L, int index)
+{
+    enum task_state state = vlock_task_check(L, index)->state;
+    return state != TASK_DONE && state != TASK_FAILED;
+}
+
 /* What code outside of tasks carries along lies in the registry. */
 static const char outside_local_key = 0;
 

@@ -107,7 +107,7 @@ enum vlock_outcome {
     VLOCK_COMMITTED = 0, /* applied exactly once */
     VLOCK_CONFLICT = 1,  /* surely not applied, and never will be */
     VLOCK_GAVE_UP = 2,   /* the policy ended it; surely not applied */
-    VLOCK_UNKNOWN = 3,   /* nobody can tell whether it was applied */
+    VLOCK_UNKNOWN = 3,   /* nobody can tell whether it was applied: sent, and cut off or interrupted before the reply came */
     VLOCK_FAILED = -1,   /* refused: surely not applied; `error` says why */
 };
 
@@ -121,7 +121,7 @@ VLOCK_API int vlock_get(vlock_engine *engine, const char *key, size_t key_size, 
 
 /* One attempt to write `value` (NULL: to delete) over the state `expected`: its stamp where it has one, else its version; NULL: that of a
  * cell that was never written. `now`, which may be NULL, becomes the new state after VLOCK_COMMITTED, and the one that stands there after
- * VLOCK_CONFLICT. */
+ * VLOCK_CONFLICT; where there is no memory for it, it stays zero, stamp NULL, and the outcome holds all the same. */
 VLOCK_API enum vlock_outcome vlock_compare_and_set(vlock_engine *engine, const char *key, size_t key_size, const char *value,
                                                    size_t size, const struct vlock_state *expected,
                                                    const struct vlock_cell_options *options, struct vlock_state *now,

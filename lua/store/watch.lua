@@ -3,7 +3,7 @@
 
 local connection
 local watched -- the cell's key and the stamp read under the WATCH that stands, if one does
-local is_busy = false
+local turn = require("vlock.lock").new()
 
 -- Whether a connection was lost on which a WATCH or MULTI stood, and EXEC did not reach it: then nothing was applied, and nothing will be.
 local function is_lost(reason)
@@ -11,23 +11,36 @@ local function is_lost(reason)
   return text and (text:find("^VLOCK the connection was lost since WATCH or MULTI") or text:find("^ERR EXEC without MULTI"))
 end
 
+-- A step that was left half done leaves its connection inside of MULTI: that one is not used again.
+local function forget_connection()
+  if connection then
+    connection:close()
+  end
+  connection, watched = nil, nil
+end
+
 -- Several commands make one step: a second task of this client waits for its turn.
 local function in_turn(step, ...)
-  while is_busy do
-    vlock.sleep(0)
+  if not turn:take() then
+    forget_connection()
   end
-  is_busy = true
   connection = connection or redis.connect()
   local results = table.pack(pcall(step, ...))
-  is_busy = false
   if not results[1] then
-    watched = nil
+    forget_connection()
+  end
+  turn:release()
+  if not results[1] then
     error(results[2], 0)
   end
   return table.unpack(results, 2, results.n)
 end
 
 local function watch_and_read(cell)
+  if watched then
+    connection:call("UNWATCH") -- what it saw of other keys, or before, would fail EXEC
+    watched = nil
+  end
   connection:call("WATCH", cell.key, cell.version_key)
   local pair = connection:call("MGET", cell.key, cell.version_key)
   watched = { key = cell.key, stamp = pair[2] or "0" }
@@ -49,14 +62,20 @@ local function queue_writes(cell, value, version)
   end
 end
 
+-- base.stamp "": only the number base.version is compared, which here is the stamp.
+local function stamp_of(base)
+  return base.stamp ~= "" and base.stamp or ("%d"):format(base.version)
+end
+
 local function commit(cell, base, value)
-  if not watched or watched.key ~= cell.key or watched.stamp ~= base.stamp then
+  local expected = stamp_of(base)
+  if not watched or watched.key ~= cell.key or watched.stamp ~= expected then
     local present, stamp = watch_and_read(cell)
-    if stamp ~= base.stamp then
+    if stamp ~= expected then
       return "conflict", present, stamp
     end
   end
-  local version = ("%d"):format(tonumber(base.stamp) + 1)
+  local version = ("%d"):format(tonumber(expected) + 1)
   connection:call("MULTI")
   queue_writes(cell, value, version)
   local results = connection:call("EXEC")
@@ -98,7 +117,7 @@ return {
 
   -- Whoever makes the next version, it is called that.
   made = function(base)
-    return ("%d"):format(tonumber(base.stamp) + 1)
+    return ("%d"):format(tonumber(stamp_of(base)) + 1)
   end,
 
   version = function(stamp)

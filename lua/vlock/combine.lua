@@ -68,7 +68,7 @@ end
 local function open_batch(self, client, plan, cell)
   local key = table.concat({ cell.version_key, plan.store_name, plan.codec.name or "" }, "\0")
   local line = self.lines[key]
-  if not line then
+  if not line or line.last and not core.is_alive(line.last) then -- a run that was cut left it behind
     line = {}
     self.lines[key] = line
   end
@@ -89,6 +89,9 @@ end
 
 -- What a request's caller gets, after its batch has ended.
 local function answer(batch, request)
+  if not batch.results then
+    error("the task of the combined updates was ended", 0)
+  end
   local ok, value, version, state, is_left = table.unpack(batch.results, 1, 5)
   if request.failed then
     error(request.reason, 0)

@@ -33,9 +33,22 @@ function embedding.options(retry, backoff, merge, policy, store, version_key, ex
   return options
 end
 
---- Raises where the key, the options, the policy or the store make no sense; otherwise does nothing.
-function embedding.check(key, options)
-  present.client():prepare(key, options)
+--- Raises where the key, the options, the policy or the store make no sense; otherwise `fate` tells of this call from here on.
+function embedding.begin(key, options)
+  local plan = present.client():prepare(key, options)
+  plan.attempting, plan.committed = nil, nil
+end
+
+--- What became of a call whose run was cut: "committed" and the rest as of the call itself, where its store had said so; "unknown", where an
+-- attempt was under way; else nil: surely nothing was applied. was_cut_before_sending: whether what it waited for was never sent.
+function embedding.fate(key, options, was_cut_before_sending)
+  local plan = present.client():plan(key, options)
+  local committed = plan.committed
+  if committed then
+    return "committed", committed.value, committed.version, committed.stamp
+  elseif plan.attempting and not was_cut_before_sending then
+    return "unknown"
+  end
 end
 
 -- What was raised, as an outcome and a reason.
@@ -50,14 +63,20 @@ local function failure(reason)
   return type(reason) == "table" and reason.err and "refused" or "failed", words(reason)
 end
 
--- f(...), of which an error becomes an outcome.
+-- f(key, options, …), of which an error becomes an outcome. One that came after all was decided, as of memory, changes nothing.
 local function guarded(f)
-  return function(...)
-    local results = table.pack(pcall(f, ...))
-    if not results[1] then
-      return failure(results[2])
+  return function(key, options, ...)
+    local results = table.pack(pcall(f, key, options, ...))
+    if results[1] then
+      return table.unpack(results, 2, results.n)
     end
-    return table.unpack(results, 2, results.n)
+    local fate, value, version, stamp = embedding.fate(key, options)
+    if fate == "unknown" then
+      return fate, words(results[2])
+    elseif fate then
+      return fate, value, version, stamp
+    end
+    return failure(results[2])
   end
 end
 

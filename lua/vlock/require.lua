@@ -1,10 +1,10 @@
 -- `require`, written in Lua so that a module may call the server while it loads. Two tasks that want the same module at the same time
 -- get the same one: the second waits for the first.
 
-local core = require "vlock.core"
+local locks = require "vlock.lock"
 
 local loaded = package.loaded
-local loading = {} -- by name: the task that loads it
+local loading = {} -- by name: the lock of who loads it
 
 local function find(name)
   local misses = {}
@@ -19,27 +19,23 @@ local function find(name)
   error(("module '%s' not found:%s"):format(name, table.concat(misses)), 3)
 end
 
-local function wait_for_other_task(name)
-  while loading[name] do
-    if loading[name] == core.task() then
-      error(("module '%s' requires itself while it loads"):format(name), 3)
-    end
-    core.sleep(0.001)
-  end
-end
-
 return function(name)
   if loaded[name] ~= nil then
     return loaded[name]
   end
-  wait_for_other_task(name)
-  if loaded[name] ~= nil then
-    return loaded[name]
+  local lock = loading[name] or locks.new()
+  if lock:is_mine() then
+    error(("module '%s' requires itself while it loads"):format(name), 2)
   end
   local loader, extra = find(name)
-  loading[name] = core.task() or true
+  loading[name] = lock
+  lock:take()
+  if loaded[name] ~= nil then
+    lock:release()
+    return loaded[name]
+  end
   local ok, result = pcall(loader, name, extra)
-  loading[name] = nil
+  lock:release()
   if not ok then
     error(result, 0)
   end

@@ -5,8 +5,11 @@
 -- was carried through a sleep is as old as the sleep, and loses to whoever has just committed.
 
 local codecs = require "vlock.codec"
+local connections = require "vlock.redis_core"
 local core = require "vlock.core"
 local outcome = require "vlock.outcome"
+
+local words = require "vlock.words"
 
 local now, sleep = core.now, core.sleep
 
@@ -47,30 +50,65 @@ function update.read(_, plan, cell)
   return new_base(plan.store, update.read_again(plan.store, cell))
 end
 
+local logged = {} -- by what raised: its last line in the log
+
+-- What was raised where it changes nothing of an update: a line in the log, but not the same one again and again.
+local function log_failure(what, reason)
+  local line = ("%s raised: %s"):format(what, words(reason))
+  if logged[what] ~= line then
+    logged[what] = line
+    connections.log(connections.LOG_WARNING, line)
+  end
+end
+
+-- The state that a commit made. Whatever the store's `version` raises now: it is written.
+local function committed_base(plan, value, stamp)
+  local ok, base = pcall(new_base, plan.store, value, stamp)
+  if ok then
+    return base
+  end
+  log_failure(("version of the store '%s'"):format(plan.store_name), base)
+  return { value = value, stamp = stamp, version = 0 }
+end
+
+-- A store that failed: what it sent before may have been applied. What the server itself refused was not.
+local function failed_attempt(reason, token, has_sent)
+  local is_reply = type(reason) == "table" and (rawget(reason, "err") or rawget(reason, "outcome"))
+  if is_unknown(reason) then
+    return "unknown", outcome.new("unknown", { reason = tostring(reason), token = token })
+  elseif is_reply or not has_sent then
+    error(reason, 0)
+  end
+  local text = "the store failed after it had sent a command: " .. words(reason)
+  return "unknown", outcome.new("unknown", { reason = text, token = token, raised = reason })
+end
+
 --- Sends one attempt. value: text for the server, nil to delete. Returns "committed" and the new base; "conflict" and what stands there
--- now (nil where the store did not say); or "unknown" and an outcome. Raises what the server or the caller refused.
+-- now (nil where the store did not say); or "unknown" and an outcome. Raises what the server or the caller refused. From outside,
+-- if the run is cut, plan.attempting tells that it was under way, and plan.committed that it was applied.
 function update.attempt(client, plan, cell, base, value, token)
   client.attempts = client.attempts + 1
-  local sent = now()
+  local sent, sent_before = now(), connections.commands_sent()
+  plan.attempting = token
   local ok, result, a, b = pcall(plan.store.commit, cell, base, value, token)
   client.rtt = now() - sent
-  if not ok then
-    client:forget_base(cell)
-    if not is_unknown(result) then
-      error(result, 0)
-    end
-    return "unknown", outcome.new("unknown", { reason = tostring(result), token = token })
-  end
-  if result == "committed" then
-    local committed = new_base(plan.store, value, a)
+  if ok and result == "committed" then
+    plan.committed = { value = value, stamp = a, version = 0 }
+    local committed = committed_base(plan, value, a)
+    plan.attempting, plan.committed = nil, committed
     client:keep_base(cell, committed)
     return "committed", committed
+  end
+  plan.attempting = nil
+  client:forget_base(cell)
+  if not ok then
+    return failed_attempt(result, token, connections.commands_sent() > sent_before)
   elseif result == "conflict" then
     client.conflicts = client.conflicts + 1
-    client:forget_base(cell)
     return "conflict", b and new_base(plan.store, a, b) or nil
   end
-  error(("the store '%s' returned %s from commit: it must be \"committed\" or \"conflict\""):format(plan.store_name, tostring(result)), 0)
+  return failed_attempt(("the store '%s' returned %s from commit: it must be \"committed\" or \"conflict\""):format(plan.store_name,
+    tostring(result)), token, connections.commands_sent() > sent_before)
 end
 
 --- What the update function makes of a base: "write", the text to write and what to return for it; or "leave", as it is. A plan may have
@@ -118,10 +156,20 @@ local function new_conflict(client, plan, cell)
   }
 end
 
-local function give_up(policy, c, reason)
-  if policy.on_give_up then
-    policy.on_give_up(c, reason)
+-- Hooks watch: what they raise changes nothing of what they are told of.
+local function call_hook(policy, name, ...)
+  local hook = policy[name]
+  if not hook then
+    return
   end
+  local ok, reason = pcall(hook, ...)
+  if not ok then
+    log_failure(name, reason)
+  end
+end
+
+local function give_up(policy, c, reason)
+  call_hook(policy, "on_give_up", c, reason)
   return nil, outcome.new("gave_up", { reason = reason, attempts = c.attempt, theirs = c.theirs })
 end
 
@@ -166,9 +214,9 @@ function update.run(client, plan, cell, fn)
   while decision == "write" do
     local result, theirs = update.attempt(client, plan, cell, base, text, client:token())
     if result == "committed" then
-      if c and policy.on_commit then
+      if c then
         c.elapsed = now() - started
-        policy.on_commit(c)
+        call_hook(policy, "on_commit", c)
       end
       return wanted, theirs.version, theirs
     elseif result == "unknown" then
@@ -183,9 +231,7 @@ function update.run(client, plan, cell, fn)
     if theirs then
       c.theirs, c.gap = shown(plan, theirs), theirs.version - base.version
     end
-    if policy.on_conflict then
-      policy.on_conflict(c)
-    end
+    call_hook(policy, "on_conflict", c)
     local goes_on, slept = wait(plan, policy, c, started)
     if not goes_on then
       return give_up(policy, c, slept)

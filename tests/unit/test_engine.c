@@ -185,6 +185,35 @@ static void an_interrupt_ends_what_sleeps_and_what_runs(void **state)
     vlock_close(engine);
 }
 
+/* What held a lock, had begun a batch or stood inside of MULTI when its run was cut. */
+static void a_run_that_was_cut_leaves_nothing_behind(void **state)
+{
+    (void)state;
+    static const char *const sources[] = {
+        "vlock.spawn(vlock.update, 'a', add, {store = 'watch'}) vlock.sleep(0)",
+        "vlock.spawn(vlock.update, 'a', add, {store = 'watch'}) for i = 1, 3 do redis.call('PING') end",
+        "vlock.spawn(vlock.update, 'a', add, {combine = true})",
+        "vlock.spawn(vlock.update, 'a', add, {combine = true}) vlock.sleep(0)",
+        "vlock.spawn(vlock.update, 'a', add, {combine = true}) redis.call('PING')",
+        "vlock.spawn(require, 'slow') vlock.sleep(0)",
+    };
+    static const char again[] = "local options = {{store = 'watch'}, {combine = true}, {}} "
+                                "for _, one in ipairs(options) do assert(vlock.update('a', add, one)) end return {require('slow'), add(1)}";
+    vlock_engine *engine = open_engine();
+    check_run(engine,
+              "function add(v) return (tonumber(v) or 0) + 1 end package.preload.slow = function() vlock.sleep(0.05) return 'loaded' end "
+              "return redis.call('PING')",
+              NULL, "+PONG");
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
+        char source[256];
+        snprintf(source, sizeof source, "%s error('cut')", sources[i]);
+        assert_int_equal(check_failure(engine, source, "cut"), VLOCK_ERR_SCRIPT);
+        check_run(engine, again, NULL, "[\"loaded\",2]");
+        check_run(engine, "package.loaded.slow = nil", NULL, "nil");
+    }
+    vlock_close(engine);
+}
+
 static void run_again(void *user, const struct vlock_reply *reply)
 {
     (void)reply;
@@ -351,6 +380,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_server_that_cannot_be_reached_is_told_apart),
     cmocka_unit_test(engines_live_side_by_side),
     cmocka_unit_test(an_interrupt_ends_what_sleeps_and_what_runs),
+    cmocka_unit_test(a_run_that_was_cut_leaves_nothing_behind),
     cmocka_unit_test(a_callback_may_start_the_next_run),
     cmocka_unit_test(cells_are_read_and_written_with_any_bytes),
     cmocka_unit_test(updates_ask_the_callback_and_tell_the_outcome),

@@ -107,11 +107,11 @@ local function outcome_of(store, base, value, token, ok, result, stamp)
   if ok and result == "committed" then
     made.stamp, made.version = stamp, store.version and store.version(stamp)
     return "committed", made
-  elseif not ok and is_unknown(result) then
+  elseif not ok and (is_unknown(result) or type(result) ~= "table") then -- a store that is broken may have written
     made.stamp = store.version and store.made and store.made(base, token)
     return "unknown", made
   end
-  return ok and "conflict" or "error", made -- an error is surely not applied: see the table of server errors
+  return ok and "conflict" or "error", made -- what the server refused is surely not applied
 end
 
 --- The same store for one worker, writing down every commit that is sent through it. self.calls counts them.

@@ -83,6 +83,8 @@ local function count_failure(run, reason, seconds)
   elseif is_outcome(reason, "gave_up") then
     run.gave_up = run.gave_up + 1
     run.give_up_reason = run.give_up_reason or reason.reason
+  elseif is_outcome(reason, "unknown") and reason.raised then
+    error(reason.raised, 0) -- the store is broken
   elseif is_outcome(reason, "unknown") then
     run.unknown = run.unknown + 1
   elseif is_outcome(reason, "unreachable") or type(reason) ~= "table" then

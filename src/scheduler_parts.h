@@ -1,0 +1,53 @@
+/* What the rooms of the scheduler share: scheduler.c turns the loop, interrupt.c ends what runs in it. */
+#ifndef VLOCK_SCHEDULER_PARTS_H
+#define VLOCK_SCHEDULER_PARTS_H
+
+#include <signal.h>
+
+#include "outside.h"
+#include "scheduler.h"
+#include "task.h"
+#include "timers.h"
+
+struct event;
+struct event_base;
+
+struct vlock_scheduler {
+    lua_State *L;
+    struct event_base *base;
+    struct vlock_link_pool links;
+    struct vlock_task *current;
+    lua_State *volatile running; /* the innermost coroutine that runs, for the interrupt */
+    lua_State *unyieldable;      /* a coroutine that resumed another one from where it cannot yield itself */
+    struct vlock_run *run;      /* the present one: the innermost */
+    struct vlock_run outermost;
+    struct vlock_timers timers; /* of parked tasks */
+    struct event *timer;
+    int64_t timer_ns; /* what the timer is set to; 0: not set */
+    int wake_pipe[2];
+    struct event *wake_event;
+    volatile sig_atomic_t is_interrupted;
+    const char *volatile reason;
+    char *interrupted_at; /* the traceback of the code that had to be stopped */
+    volatile uint64_t turns, turns_seen, turns_heard; /* of the loop; as of the last look, and of the last question */
+    volatile sig_atomic_t is_watched;
+    int interrupt_handler; /* a reference in the registry */
+    bool is_guest;  /* in a Lua state that is not the engine's */
+    int live_count; /* tasks of all runs */
+    int awaited;    /* parked tasks that wait for a reply */
+    bool was_cut_before_sending; /* see scheduler.h */
+    struct vlock_outside outside;
+};
+
+/* ---- interrupt.c ---- */
+
+/* Whether the run goes on after an interrupt: the script takes care of it itself. */
+bool vlock_interrupt_is_handled(struct vlock_scheduler *scheduler);
+
+/* Has this coroutine raise the interrupt's reason at its next instruction. */
+void vlock_interrupt_hook(lua_State *L);
+
+/* Forgets what the run that ends here had asked for: to be watched, to be told of an interrupt. */
+void vlock_interrupt_forget(struct vlock_scheduler *scheduler);
+
+#endif
