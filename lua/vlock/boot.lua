@@ -3,6 +3,12 @@
 
 local core = require "vlock.core"
 
+local function load_own(file, names)
+  return assert(load(core.source(file), "@" .. file, "t", names))
+end
+
+local own, update_own = load_own("vlock/environment.lua", _G)().own_names(_G)
+
 -- The built-in copies of lua/vlock/ come before any file of the same name.
 table.insert(package.searchers, 2, function(name)
   local file = name:gsub("%.", "/") .. ".lua"
@@ -10,9 +16,10 @@ table.insert(package.searchers, 2, function(name)
   if not text then
     return ("no built-in file '%s'"):format(file)
   end
-  return assert(load(text, "@" .. file)), file
+  return load_own(file, own), file
 end)
 
 require("vlock.names")(_G)
 require = require "vlock.require" -- luacheck: ignore
 package.loaded.redis, package.loaded.vlock, package.loaded.cjson = redis, vlock, cjson
+update_own()

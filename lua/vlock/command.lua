@@ -131,14 +131,15 @@ local function redirect_prints()
     end
     io.stderr:write(table.concat(texts, "\t", 1, texts.n), "\n")
   end
+  _G.print = print
   io.output(io.stderr)
 end
 
 local function set_environment(program)
   package.path = ("%s/?.lua;%s/?/init.lua;"):format(program.folder, program.folder) .. package.path
   require("vlock.present").set_script_folder(program.folder)
-  arg = { [0] = program.zero, table.unpack(program.words) } -- luacheck: ignore
-  KEYS, ARGV = split_keys(program.words) -- luacheck: ignore
+  _G.arg = { [0] = program.zero, table.unpack(program.words) } -- luacheck: ignore
+  _G.KEYS, _G.ARGV = split_keys(program.words) -- luacheck: ignore
 end
 
 -- ---- results

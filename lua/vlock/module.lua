@@ -28,11 +28,12 @@ local function check_options(options)
   end
 end
 
--- The table that stands before the program's globals. libraries: what is required, by name.
+-- The table that stands before the program's globals, for policies and stores. libraries: what is required, by name.
 local function environment(libraries)
   local names = setmetatable({}, { __index = _G })
   names.coroutine = setmetatable({}, { __index = coroutine })
   names.table = setmetatable({}, { __index = table })
+  local own, update_own -- the names for our own files
 
   --- Our own files and libraries; for all other names the program's `require`.
   function names.require(name)
@@ -44,11 +45,14 @@ local function environment(libraries)
     if not text then
       return program_require(name)
     end
-    libraries[name] = assert(load(text, "@" .. file, "t", names))(name, file)
+    libraries[name] = assert(load(text, "@" .. file, "t", own))(name, file)
     return libraries[name]
   end
 
+  local text = libraries["vlock.core"].source("vlock/environment.lua")
+  own, update_own = assert(load(text, "@vlock/environment.lua"))().own_names(names)
   names.require "vlock.names"(names)
+  update_own()
   libraries.redis, libraries.vlock, libraries.cjson = names.redis, module, names.cjson
   return names
 end

@@ -7,6 +7,7 @@
 
 local chunk = require "vlock.chunk"
 local core = require "vlock.core"
+local environment = require "vlock.environment"
 local params = require "vlock.params"
 local located = require("vlock.place").located
 local search = require "vlock.search"
@@ -36,7 +37,7 @@ part.fail = fail
 
 --- What the chunk of a policy sees: the names that we see, and all and any. What it sets becomes one of them.
 function part.environment()
-  return setmetatable({ all = part.all, any = part.any }, { __index = _ENV, __newindex = _ENV })
+  return environment.chunk_names(_ENV, { all = part.all, any = part.any })
 end
 
 --- Refuses a policy's table that has unknown fields, or fields of a wrong type.

@@ -1,6 +1,7 @@
 -- Stores: how a cell is read and committed. A store file returns read, commit and perhaps version and made: see lua/README.md.
 
 local chunk = require "vlock.chunk"
+local chunk_names = require("vlock.environment").chunk_names
 local search = require "vlock.search"
 
 local store = {}
@@ -24,7 +25,7 @@ end
 
 -- What a store's chunk sees: the names that we see.
 local function environment()
-  return _ENV
+  return chunk_names(_ENV, {})
 end
 
 --- An instance of the store of this name, or in this file (a name that ends in .lua), or the table itself.

@@ -106,6 +106,19 @@ load environment
     [ "$output" = 1 ]
 }
 
+@test "a script's global of a name of ours breaks nothing but itself" {
+    for name in type next select error pcall tostring table string ipairs setmetatable math require redis vlock coroutine; do
+        run --separate-stderr "$vlockrun" -e "local update = vlock.update; $name = 'mine'
+            return { (update('k', function() return '1' end)), (update('k', function() return $name end, { store = 'watch' })) }"
+        echo "$name: $output $stderr"
+        [ "$output" = $'1\nmine' ]
+    done
+    run --separate-stderr "$vlockrun" -e $'local x = 1\ntype = "mine"\nreturn type(x)'
+    [ "$status" -eq 1 ]
+    [[ $stderr == *"(command line):3: attempt to call a string value (global 'type')"* ]]
+    [[ $stderr != *vlock/* ]]
+}
+
 @test "options end at FILE" {
     echo 'return arg[1]' >a.lua
     [ "$("$vlockrun" a.lua --json)" = --json ]

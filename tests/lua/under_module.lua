@@ -6,7 +6,7 @@ local names
 for i = 1, 250 do
   local name, value = debug.getupvalue(vlock.redis.script, i)
   if name == "_ENV" then
-    names = value
+    names = value._G
     break
   end
 end

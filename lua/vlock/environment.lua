@@ -1,0 +1,42 @@
+-- What our own files, and those of policies and stores, see of the script's globals. A script may call a global of its own `type` or
+-- `redis`, by design or because it forgot `local`: that is its business, and must not break ours.
+
+local OF_LUA = {
+  "assert", "collectgarbage", "coroutine", "debug", "dofile", "error", "getmetatable", "io", "ipairs", "load", "loadfile", "math", "next",
+  "os", "package", "pairs", "pcall", "print", "rawequal", "rawget", "rawlen", "rawset", "require", "select", "setmetatable", "string",
+  "table", "tonumber", "tostring", "type", "utf8", "warn", "xpcall",
+}
+local OF_VLOCK = { "bit", "cjson", "cmsgpack", "loadstring", "redis", "struct", "unpack", "vlock" }
+
+local function copy(list, from, to)
+  for _, name in ipairs(list) do
+    to[name] = from[name]
+  end
+end
+
+--- The names for our own files: those of Lua as they stand now, then the script's. names: the script's globals. The second result is to be
+-- called when the names of vlock have been added there: it takes those over.
+local function own_names(names)
+  local own = setmetatable({ _G = names }, { __index = names })
+  copy(OF_LUA, names, own)
+  return own, function()
+    copy(OF_VLOCK, names, own)
+    own.coroutine, own.require = names.coroutine, names.require
+  end
+end
+
+--- The names for the chunk of a script, a policy or a store: ours, then the script's, and `more`. What it sets becomes a global of the
+-- script's; where it hides one of ours, it does so for this chunk and the script, not for us.
+local function chunk_names(own, more)
+  return setmetatable(more, {
+    __index = own,
+    __newindex = function(chunk, name, value)
+      if rawget(own, name) ~= nil then
+        rawset(chunk, name, value)
+      end
+      own._G[name] = value
+    end,
+  })
+end
+
+return { own_names = own_names, chunk_names = chunk_names }
