@@ -207,11 +207,9 @@ static enum vlock_outcome outcome_of_cut(vlock_engine *engine, struct call *call
     return call->outcome;
 }
 
-static enum vlock_outcome run(vlock_engine *engine, struct call *call)
+static enum vlock_outcome run_call(vlock_engine *engine, struct call *call)
 {
     struct vlock_error error;
-    if (call->state)
-        memset(call->state, 0, sizeof *call->state);
     if (vlock_engine_call(engine, l_prepare, l_finish, call, &error) == 0)
         return call->outcome;
     enum vlock_outcome outcome = outcome_of_cut(engine, call);
@@ -220,6 +218,17 @@ static enum vlock_outcome run(vlock_engine *engine, struct call *call)
                         error.message);
     else if (outcome == VLOCK_FAILED && call->error)
         *call->error = error;
+    return outcome;
+}
+
+static enum vlock_outcome run(vlock_engine *engine, struct call *call)
+{
+    if (call->state)
+        memset(call->state, 0, sizeof *call->state);
+    if (vlock_engine_enter(engine, call->error) != 0)
+        return VLOCK_FAILED;
+    enum vlock_outcome outcome = run_call(engine, call);
+    vlock_engine_leave(engine);
     return outcome;
 }
 

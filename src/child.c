@@ -1,11 +1,16 @@
 /* A forked child that watches over something: see child.h. */
 #include "child.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include "broken_pipe.h"
 
 static void close_all_but(int kept, int also_kept)
 {
@@ -27,6 +32,34 @@ void vlock_child_detach(const char *name, int kept, int also_kept)
         signal(number, SIG_IGN);
     signal(SIGCHLD, SIG_DFL);
     close_all_but(kept, also_kept);
+}
+
+void vlock_child_dismiss(int lifeline)
+{
+    struct vlock_broken_pipe held;
+    vlock_broken_pipe_hold(&held);
+    while (write(lifeline, "", 1) < 0 && errno == EINTR)
+        continue;
+    vlock_broken_pipe_release(&held);
+    close(lifeline);
+}
+
+int vlock_child_watch(pid_t child)
+{
+    return child > 0 ? pidfd_open(child, 0) : -1;
+}
+
+void vlock_child_wait(pid_t child, int watch)
+{
+    siginfo_t status;
+    int result;
+    if (child <= 0)
+        return;
+    do
+        result = watch >= 0 ? waitid(P_PIDFD, (id_t)watch, &status, WEXITED) : waitpid(child, NULL, 0) < 0 ? -1 : 0;
+    while (result < 0 && errno == EINTR);
+    if (watch >= 0)
+        close(watch);
 }
 
 void vlock_child_reset_signals(void)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <lauxlib.h>
 #include <lua-cjson.h>
@@ -26,6 +27,7 @@
 #define COMMAND_TIMEOUT_SECONDS 10
 
 struct vlock_engine {
+    pid_t process; /* that opened it */
     lua_State *L; /* its own; NULL where it is a guest in somebody else's */
     struct vlock_scheduler *scheduler;
     struct vlock_private_server *server;
@@ -37,15 +39,23 @@ struct vlock_engine {
     void *log_user;
     vlock_reply_callback *callback; /* of the present run */
     void *callback_user;
+    bool is_turning; /* its loop turns: a callback is called from inside of it */
+    int depth;       /* public functions under way: one, or one more in a reply callback */
+    bool is_closed;  /* by a callback: it ends when these have returned */
 };
 
-/* ---- what the `redis` library asks ---- */
+/* ---- what the `redis` library and the scheduler ask ---- */
 
 static void log_message(void *opaque, int level, const char *message)
 {
     struct vlock_engine *engine = opaque;
     if (engine->log)
         engine->log(engine->log_user, (enum vlock_log_level)level, message);
+}
+
+static void log_warning(void *opaque, const char *message)
+{
+    log_message(opaque, VLOCK_LOG_WARNING, message);
 }
 
 static const char none_is_named[] = "name one in VLOCK_REDIS_URL or with vlock.open { url = \"redis://localhost\" }, or have an empty one of "
@@ -62,6 +72,10 @@ static const char *server_url(void *opaque, bool is_private, struct vlock_error 
     }
     if (!engine->server) {
         engine->server = vlock_private_server_start(error);
+        if (!engine->server && engine->L && error->code == VLOCK_ERR_SYSTEM) { /* for want of descriptors, perhaps */
+            lua_gc(engine->L, LUA_GCCOLLECT);
+            engine->server = vlock_private_server_start(error);
+        }
         if (!engine->server)
             return NULL;
         if (engine->L) /* a guest's was asked for by name */
@@ -105,6 +119,7 @@ static int l_set_up(lua_State *L)
 {
     struct setup *setup = lua_touserdata(L, 1);
     setup->engine->scheduler = vlock_scheduler_new(L);
+    vlock_scheduler_set_log(setup->engine->scheduler, log_warning, setup->engine);
     luaL_openlibs(L);
     lua_gc(L, LUA_GCGEN, 0, 0); /* most of what an update makes is dead at its end: measured 14 % more commits than incremental */
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
@@ -124,6 +139,7 @@ static int l_set_up_guest(lua_State *L)
 {
     struct setup *setup = lua_touserdata(L, 1);
     setup->engine->scheduler = vlock_scheduler_new(L);
+    vlock_scheduler_set_log(setup->engine->scheduler, log_warning, setup->engine);
     vlock_scheduler_be_guest(setup->engine->scheduler);
     lua_newtable(L);
     put_libraries(L, setup);
@@ -145,6 +161,8 @@ static bool copy_text(char **copy, const char *text)
 static vlock_engine *new_engine(const struct vlock_options *options, struct vlock_error *error)
 {
     struct vlock_engine *engine = calloc(1, sizeof *engine);
+    if (engine)
+        engine->process = getpid();
     if (!engine || !copy_text(&engine->url, options->url) || !copy_text(&engine->password, options->password)) {
         vlock_error_set(error, VLOCK_ERR_MEMORY, "out of memory");
         vlock_close(engine);
@@ -223,10 +241,8 @@ vlock_engine *vlock_engine_attach(lua_State *thread, const struct vlock_options 
     return engine ? set_up_state(engine, thread, l_set_up_guest, 1, options->seed, error) : NULL;
 }
 
-void vlock_close(vlock_engine *engine)
+static void end_engine(vlock_engine *engine)
 {
-    if (!engine)
-        return;
     if (engine->L)
         lua_close(engine->L); /* its finalizers let go of their links, and end the scheduler */
     vlock_private_server_stop(engine->server);
@@ -235,6 +251,44 @@ void vlock_close(vlock_engine *engine)
     free(engine->password);
     free(engine->url);
     free(engine);
+}
+
+void vlock_close(vlock_engine *engine)
+{
+    if (!engine || engine->process != getpid())
+        return; /* a child's memory goes with it; all else is its parent's */
+    if (engine->depth == 0) {
+        end_engine(engine);
+    } else if (!engine->is_closed) {
+        engine->is_closed = true;
+        vlock_interrupt(engine, "the engine was closed");
+    }
+}
+
+/* ---- callbacks ---- */
+
+int vlock_engine_enter(vlock_engine *engine, struct vlock_error *error)
+{
+    if (engine->process != getpid())
+        return vlock_error_set(error, VLOCK_ERR_USAGE, "the engine is another process', from which this one was forked: open one of its own");
+    if (engine->is_turning || engine->is_closed)
+        return vlock_error_set(error, VLOCK_ERR_USAGE, "the engine is in one of its callbacks: nothing of it can be used in there");
+    engine->depth++;
+    return 0;
+}
+
+void vlock_engine_leave(vlock_engine *engine)
+{
+    if (--engine->depth == 0 && engine->is_closed)
+        end_engine(engine);
+}
+
+static int turn_loop(vlock_engine *engine, bool waits, struct vlock_error *error)
+{
+    engine->is_turning = true;
+    int result = vlock_scheduler_turn(engine->scheduler, waits, error);
+    engine->is_turning = false;
+    return result;
 }
 
 /* ---- runs ---- */
@@ -292,15 +346,15 @@ static int fail_with_top(lua_State *L, struct vlock_error *error)
     return -1;
 }
 
-int vlock_start(vlock_engine *engine, const char *source, size_t length, const char *name,
+static int start(vlock_engine *engine, const char *source, size_t length, const char *name,
                 const struct vlock_arguments *arguments, vlock_reply_callback *callback, void *user, struct vlock_error *error)
 {
     lua_State *L = engine->L;
-    struct start start = {source, length, name, arguments};
+    struct start what = {source, length, name, arguments};
     if (vlock_scheduler_is_running(engine->scheduler))
         return vlock_error_set(error, VLOCK_ERR_USAGE, "the engine is running already: runs do not nest");
     lua_pushcfunction(L, l_start);
-    lua_pushlightuserdata(L, &start);
+    lua_pushlightuserdata(L, &what);
     if (lua_pcall(L, 1, 1, 0) != LUA_OK)
         return fail_with_top(L, error);
     engine->callback = callback;
@@ -308,11 +362,21 @@ int vlock_start(vlock_engine *engine, const char *source, size_t length, const c
     return vlock_scheduler_start(engine->scheduler, L, error);
 }
 
+int vlock_start(vlock_engine *engine, const char *source, size_t length, const char *name,
+                const struct vlock_arguments *arguments, vlock_reply_callback *callback, void *user, struct vlock_error *error)
+{
+    if (vlock_engine_enter(engine, error) != 0)
+        return -1;
+    int result = start(engine, source, length, name, arguments, callback, user, error);
+    vlock_engine_leave(engine);
+    return result;
+}
+
 /* One turn, and the callback where it was the last. */
 static int turn(vlock_engine *engine, bool waits, struct vlock_error *error)
 {
     lua_State *L = engine->L;
-    int result = vlock_scheduler_turn(engine->scheduler, waits, error);
+    int result = turn_loop(engine, waits, error);
     if (result != 0)
         return result;
     if (engine->callback) {
@@ -366,7 +430,7 @@ int vlock_engine_call(vlock_engine *engine, lua_CFunction prepare, lua_CFunction
     engine->callback = NULL;
     if (vlock_scheduler_start(engine->scheduler, L, error) != 0)
         return -1;
-    while ((result = vlock_scheduler_turn(engine->scheduler, true, error)) == 1)
+    while ((result = turn_loop(engine, true, error)) == 1)
         continue;
     if (result != 0)
         return result;
@@ -386,7 +450,17 @@ bool vlock_engine_was_cut_before_sending(const vlock_engine *engine)
 
 int vlock_step(vlock_engine *engine, struct vlock_error *error)
 {
-    return vlock_scheduler_is_running(engine->scheduler) ? turn(engine, false, error) : 0;
+    int result = 0;
+    if (vlock_engine_enter(engine, error) != 0)
+        return -1;
+    if (vlock_scheduler_is_running(engine->scheduler))
+        result = turn(engine, false, error);
+    else
+        vlock_scheduler_idle(engine->scheduler);
+    if (engine->is_closed && result == 1)
+        result = vlock_error_set(error, VLOCK_ERR_INTERRUPTED, "the engine was closed");
+    vlock_engine_leave(engine);
+    return result;
 }
 
 int vlock_descriptor(vlock_engine *engine)
@@ -398,11 +472,13 @@ int vlock_run_string(vlock_engine *engine, const char *source, size_t length, co
                      const struct vlock_arguments *arguments, vlock_reply_callback *callback, void *user,
                      struct vlock_error *error)
 {
-    int result = vlock_start(engine, source, length, name, arguments, callback, user, error);
-    if (result != 0)
-        return result;
-    while ((result = turn(engine, true, error)) == 1)
-        continue;
+    if (vlock_engine_enter(engine, error) != 0)
+        return -1;
+    int result = start(engine, source, length, name, arguments, callback, user, error);
+    if (result == 0)
+        while ((result = turn(engine, true, error)) == 1)
+            continue;
+    vlock_engine_leave(engine);
     return result;
 }
 

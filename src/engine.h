@@ -8,6 +8,11 @@
 
 lua_State *vlock_engine_state(vlock_engine *engine);
 
+/* Around what a public function does that may call the program's callbacks. enter: -1 and `error` where the engine is in one of its
+ * callbacks, or belongs to another process. leave: ends an engine that was closed meanwhile, which must not be touched afterwards. */
+int vlock_engine_enter(vlock_engine *engine, struct vlock_error *error);
+void vlock_engine_leave(vlock_engine *engine);
+
 /* Runs `prepare` protected with `argument` as light userdata: it returns a function and its arguments. Runs those as a task, to the end, and
  * then `finish`, protected, with the same argument before the task's results. 0, or -1 and `error`. */
 int vlock_engine_call(vlock_engine *engine, lua_CFunction prepare, lua_CFunction finish, void *argument, struct vlock_error *error);

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "child.h"
@@ -15,6 +14,7 @@
 
 struct vlock_janitor {
     pid_t process;
+    int watch; /* on it: see child.h */
     int lifeline; /* its other end reads: a byte is the dismissal, the end that we are gone */
 };
 
@@ -85,6 +85,7 @@ struct vlock_janitor *vlock_janitor_new(const char *const *words, const char *ur
         close(ends[1]);
         goto failed;
     }
+    janitor->watch = vlock_child_watch(janitor->process);
     janitor->lifeline = ends[1];
     free_environment(environment);
     return janitor;
@@ -100,11 +101,8 @@ void vlock_janitor_dismiss(struct vlock_janitor *janitor)
 {
     if (!janitor)
         return;
-    while (write(janitor->lifeline, "", 1) < 0 && errno == EINTR)
-        continue;
-    close(janitor->lifeline);
-    while (waitpid(janitor->process, NULL, 0) < 0 && errno == EINTR)
-        continue;
+    vlock_child_dismiss(janitor->lifeline);
+    vlock_child_wait(janitor->process, janitor->watch);
     free(janitor);
 }
 
@@ -113,5 +111,7 @@ void vlock_janitor_abandon(struct vlock_janitor *janitor)
     if (!janitor)
         return;
     close(janitor->lifeline);
+    if (janitor->watch >= 0)
+        close(janitor->watch);
     free(janitor);
 }

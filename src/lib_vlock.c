@@ -76,6 +76,13 @@ static int l_task(lua_State *L)
     return 1;
 }
 
+/* closing(why or nil): why variables are closed from here on, for errors of those that want to wait; a text that is never collected. */
+static int l_closing(lua_State *L)
+{
+    vlock_scheduler_set_closing(vlock_scheduler_of(L), luaL_optstring(L, 1, NULL));
+    return 0;
+}
+
 /* is_alive(handle): whether that task has not ended yet. */
 static int l_is_alive(lua_State *L)
 {
@@ -312,6 +319,7 @@ int vlock_lib_vlock_open(lua_State *L, uint64_t seed)
         {"run", vlock_block_run},
         {"task", l_task},
         {"is_alive", l_is_alive},
+        {"closing", l_closing},
         {"on_interrupt", l_on_interrupt},
         {"watch", l_watch},
         {"resume", vlock_scheduler_resume},

@@ -38,10 +38,11 @@ enum vlock_link_outcome {
 typedef void vlock_link_callback(void *user, enum vlock_link_outcome outcome, const struct redisReply *reply,
                                  const char *message);
 
-/* The links of one loop. Owned by the caller, who zeroes it and sets `base` and `outside`; it must
- * outlive its links. */
+/* The links of one loop. Owned by the caller, who zeroes it and sets `base`, `outside` and perhaps `make_room`; it must outlive its links. */
 struct vlock_link_pool {
     struct event_base *base;
+    void (*make_room)(void *owner); /* lets go of descriptors that nobody needs: called where the system has none left. NULL: there are none */
+    void *owner;
     struct vlock_outside *outside; /* is told which sockets there are */
     int64_t commands;         /* handed to connections, by all links together */
     struct vlock_link *all;

@@ -1,5 +1,6 @@
 /* Connecting, logging in, and what becomes of a connection that ends: see link_parts.h. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -7,7 +8,7 @@
 #include "link_parts.h"
 
 #define RECONNECT_LIMIT_NS (1000 * 1000 * 1000LL)
-#define QUEUE_PAUSE_NS (5 * 1000 * 1000LL) /* where a Unix socket's queue is full */
+#define SHORT_PAUSE_NS (5 * 1000 * 1000LL) /* where a Unix socket's queue is full, or links that were forgotten are to be closed */
 
 /* After a pause that doubles while connections fail. The work is done from the loop, so that no callback runs inside vlock_link_send(). */
 void vlock_link_connect(struct vlock_link *link)
@@ -62,6 +63,7 @@ static void link_is_up(struct vlock_link *link)
     event_del(link->state_timer);
     link->state = LINK_UP;
     link->generation++;
+    link->has_made_room = false;
     link->attempt_ns = 0;
     link->heard_ns = vlock_clock_now();
     link->trouble[0] = '\0';
@@ -167,6 +169,16 @@ static bool is_queue_full(const struct vlock_link *link, int reason)
            vlock_clock_now() - link->attempt_ns < link->options.connect_timeout_ns;
 }
 
+/* Whether descriptors ran out, and some may be free again: once. */
+static bool can_make_room(struct vlock_link *link, int reason)
+{
+    if ((reason != EMFILE && reason != ENFILE) || link->has_made_room || !link->pool->make_room)
+        return false;
+    link->has_made_room = true;
+    link->pool->make_room(link->pool->owner);
+    return true;
+}
+
 static void failed_to_begin(struct vlock_link *link, int reason)
 {
     redisAsyncContext *context = link->context;
@@ -175,9 +187,9 @@ static void failed_to_begin(struct vlock_link *link, int reason)
     link->context = NULL;
     if (context)
         redisAsyncFree(context);
-    if (is_queue_full(link, reason)) {
+    if (is_queue_full(link, reason) || can_make_room(link, reason)) {
         link->state = LINK_RESTING;
-        vlock_link_set_timer(link->state_timer, QUEUE_PAUSE_NS);
+        vlock_link_set_timer(link->state_timer, SHORT_PAUSE_NS);
     } else {
         connection_ended(link, why, false);
     }
@@ -187,6 +199,8 @@ static void begin_connecting(struct vlock_link *link)
 {
     redisAsyncContext *context = new_context(&link->url);
     int reason = errno;
+    if (context && context->c.fd >= 0)
+        fcntl(context->c.fd, F_SETFD, FD_CLOEXEC); /* programs that we start have no business on it */
     if (!link->attempt_ns)
         link->attempt_ns = vlock_clock_now();
     link->state = LINK_CONNECTING;

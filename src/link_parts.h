@@ -59,6 +59,7 @@ struct vlock_link {
     bool holds_sigpipe; /* while hiredis writes: the program does not ignore it */
     bool is_proven;  /* a reply came since it connected: what accepts and hangs up at once is not connected to without a rest */
     bool has_served; /* a reply came at any time: it is a Redis server that will have us */
+    bool has_made_room; /* of descriptors, since it connected last */
     bool is_refused; /* by what was heard on this connection: it is to be dropped */
     char trouble[256]; /* why the last connection ended or was not made */
 };

@@ -50,13 +50,16 @@ static bool push_function_in_the_way(lua_State *blocked, lua_State *L)
     return false;
 }
 
-void vlock_obstacle_raise(lua_State *L, lua_State *blocked, const char *what)
+void vlock_obstacle_raise(lua_State *L, lua_State *blocked, const char *what, const char *closing)
 {
     luaL_checkstack(L, 8, NULL);
-    if (!push_function_in_the_way(blocked, L))
-        lua_pushliteral(L, "a C function or a finalizer");
-    luaL_error(L,
-               "%s cannot wait here: it is called from inside %s, where Lua cannot yield (as in callbacks of table.sort and "
-               "string.gsub, in __tostring and in table.concat); call it before, and pass the result in",
-               what, lua_tostring(L, -1));
+    if (push_function_in_the_way(blocked, L))
+        luaL_error(L,
+                   "%s cannot wait here: it is called from inside %s, where Lua cannot yield (as in callbacks of table.sort and "
+                   "string.gsub, in __tostring and in table.concat); call it before, and pass the result in",
+                   what, lua_tostring(L, -1));
+    if (closing)
+        luaL_error(L, "%s cannot wait here: it is called from the __close of a variable %s", what, closing);
+    luaL_error(L, "%s cannot wait here: it is called from a C function or a finalizer, where Lua cannot yield; call it before, and pass the "
+                  "result in", what);
 }

@@ -29,7 +29,8 @@ static const char no_program[] =
 
 struct vlock_private_server {
     pid_t guardian;
-    int lifeline; /* our end of the pipe: closed, by us or by our end, it ends the server */
+    int watch; /* on the guardian: see child.h */
+    int lifeline; /* our end of the pipe: a byte, or its being closed by our end, ends the server */
     char folder[80];
     char url[128];
 };
@@ -114,7 +115,7 @@ static void end_server(pid_t server)
         continue;
 }
 
-/* Lives as long as the other end of `lifeline` is held; says on `report` when the server has ended before. */
+/* Lives as long as the other end of `lifeline` is held, and nothing comes from it; says on `report` when the server has ended before. */
 static void guard(const char *program, const char *folder, int lifeline, int report)
 {
     vlock_child_detach("vlock-guardian", lifeline, report);
@@ -216,6 +217,7 @@ struct vlock_private_server *vlock_private_server_start(struct vlock_error *erro
     server->guardian = fork();
     if (server->guardian == 0)
         guard(program, server->folder, ends[0], reports[1]);
+    server->watch = vlock_child_watch(server->guardian);
     close(ends[0]);
     close(reports[1]);
     bool is_ready = server->guardian > 0 && wait_until_ready(server, reports[0]);
@@ -237,9 +239,8 @@ void vlock_private_server_stop(struct vlock_private_server *server)
 {
     if (!server)
         return;
-    close(server->lifeline);
-    while (server->guardian > 0 && waitpid(server->guardian, NULL, 0) < 0 && errno == EINTR)
-        continue;
+    vlock_child_dismiss(server->lifeline);
+    vlock_child_wait(server->guardian, server->watch);
     free(server);
 }
 

@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <lauxlib.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -11,8 +10,6 @@
 #include <string.h>
 #include <sys/queue.h>
 #include <unistd.h>
-
-#include <event2/event.h>
 
 #include "clock.h"
 #include "obstacle.h"
@@ -34,6 +31,12 @@ lua_State *vlock_scheduler_main_state(struct vlock_scheduler *scheduler)
     return scheduler->L;
 }
 
+void vlock_scheduler_set_log(struct vlock_scheduler *scheduler, void (*log)(void *user, const char *message), void *user)
+{
+    scheduler->log = log;
+    scheduler->log_user = user;
+}
+
 void vlock_scheduler_be_guest(struct vlock_scheduler *scheduler)
 {
     scheduler->is_guest = true;
@@ -52,51 +55,6 @@ struct vlock_link_pool *vlock_scheduler_links(struct vlock_scheduler *scheduler)
 struct vlock_task *vlock_scheduler_current(struct vlock_scheduler *scheduler)
 {
     return scheduler->current;
-}
-
-static void on_wake_pipe(evutil_socket_t fd, short what, void *arg)
-{
-    (void)what, (void)arg;
-    char bytes[64];
-    while (read(fd, bytes, sizeof bytes) > 0)
-        continue;
-}
-
-/* ---- time: one event of libevent for the earliest timer ---- */
-
-static void on_timer(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd, (void)what;
-    ((struct vlock_scheduler *)arg)->timer_ns = 0; /* the loop looks at the heap after every wait */
-}
-
-static void wake_sleepers(struct vlock_scheduler *s)
-{
-    struct vlock_timer *first = vlock_timers_first(&s->timers);
-    int64_t now = first ? vlock_clock_now() : 0;
-    for (; first && first->when_ns <= now; first = vlock_timers_first(&s->timers)) {
-        vlock_timers_cancel(&s->timers, first);
-        vlock_task_wake((struct vlock_task *)((char *)first - offsetof(struct vlock_task, timer)), 0);
-    }
-}
-
-static void set_timer(struct vlock_scheduler *s)
-{
-    struct vlock_timer *first = vlock_timers_first(&s->timers);
-    int64_t when_ns = first ? first->when_ns : 0;
-    if (when_ns == s->timer_ns)
-        return;
-    s->timer_ns = when_ns;
-    if (!first) {
-        event_del(s->timer);
-        return;
-    }
-    int64_t delay = when_ns - vlock_clock_now();
-    if (delay < 0)
-        delay = 0;
-    delay += 999; /* up to whole microseconds: never early */
-    struct timeval tv = {.tv_sec = delay / VLOCK_NS_PER_SECOND, .tv_usec = delay % VLOCK_NS_PER_SECOND / 1000};
-    event_add(s->timer, &tv);
 }
 
 /* ---- tasks ---- */
@@ -169,7 +127,9 @@ static void fail(struct vlock_task *task)
 {
     struct vlock_run *run = task->run;
     vlock_task_describe_failure(task);
+    task->scheduler->closing = "whose task has failed";
     vlock_task_close(task);
+    task->scheduler->closing = NULL;
     task->state = TASK_FAILED;
     if (TAILQ_EMPTY(&task->joiners) && task != run->main) {
         TAILQ_INSERT_TAIL(&run->failed, task, entry);
@@ -204,6 +164,32 @@ static void resume(struct vlock_scheduler *s, struct vlock_task *task)
     }
 }
 
+/* Runs protected: the error of a variable that was closed, the only value on the task's stack, in words. */
+static int l_describe_closing(lua_State *L)
+{
+    struct vlock_task *task = lua_touserdata(L, 1);
+    lua_pushvalue(task->stack, -1);
+    lua_xmove(task->stack, L, 1);
+    lua_pushfstring(L, "__close of a variable failed when its task was ended: %s", luaL_tolstring(L, -1, NULL));
+    task->scheduler->log(task->scheduler->log_user, lua_tostring(L, -1));
+    return 0;
+}
+
+/* Closes the variables of a task that is ended where it stands. Nobody else hears of their errors. */
+static void close_variables(struct vlock_task *task)
+{
+    struct vlock_scheduler *s = task->scheduler;
+    s->closing = "whose task was ended";
+    bool went_well = vlock_task_close(task);
+    s->closing = NULL;
+    if (went_well || !s->log || lua_gettop(task->stack) == 0)
+        return;
+    lua_pushcfunction(s->L, l_describe_closing);
+    lua_pushlightuserdata(s->L, task);
+    if (lua_pcall(s->L, 1, 0, 0) != LUA_OK)
+        lua_pop(s->L, 1);
+}
+
 void vlock_scheduler_end_task(struct vlock_task *task)
 {
     struct vlock_scheduler *s = task->scheduler;
@@ -221,7 +207,7 @@ void vlock_scheduler_end_task(struct vlock_task *task)
     if (task->state == TASK_READY)
         TAILQ_REMOVE(&task->run->ready, task, entry);
     task->state = TASK_DONE;
-    vlock_task_close(task);
+    close_variables(task);
     lua_settop(task->stack, 0);
     leave(task);
 }
@@ -250,12 +236,17 @@ bool vlock_scheduler_can_park(const struct vlock_scheduler *s, lua_State *L)
     return s->current && s->running == L && !s->unyieldable && lua_isyieldable(L);
 }
 
+void vlock_scheduler_set_closing(struct vlock_scheduler *s, const char *why)
+{
+    s->closing = why;
+}
+
 void vlock_scheduler_check_can_wait(struct vlock_scheduler *s, lua_State *L, const char *what)
 {
     if (!s->current || !lua_isyieldable(L))
-        vlock_obstacle_raise(L, L, what);
+        vlock_obstacle_raise(L, L, what, s->closing);
     if (s->unyieldable)
-        vlock_obstacle_raise(L, s->unyieldable, what);
+        vlock_obstacle_raise(L, s->unyieldable, what, NULL);
 }
 
 int vlock_scheduler_park(lua_State *L, lua_KContext context, lua_KFunction k)
@@ -268,8 +259,6 @@ void vlock_scheduler_push_tag(lua_State *L)
 {
     lua_pushlightuserdata(L, (void *)&park_tag);
 }
-
-static void tell_outside(struct vlock_scheduler *s);
 
 int vlock_scheduler_resume(lua_State *L)
 {
@@ -423,21 +412,36 @@ int vlock_scheduler_start(struct vlock_scheduler *s, lua_State *L, struct vlock_
 int vlock_scheduler_turn(struct vlock_scheduler *s, bool waits, struct vlock_error *error)
 {
     struct vlock_run *run = s->run;
+    if (!vlock_scheduler_is_ours(s))
+        return vlock_error_set(error, VLOCK_ERR_USAGE, "this process was forked from the one that opened vlock, and shares its connections: open "
+                                                       "another engine here");
     int result = run_tasks(s, error);
     if (result == 1) {
-        bool is_idle = TAILQ_EMPTY(&run->ready) && !s->is_interrupted;
-        set_timer(s);
-        event_base_loop(s->base, waits && is_idle ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK);
-        wake_sleepers(s);
-        tell_outside(s);
+        vlock_waiting_turn(s, waits && TAILQ_EMPTY(&run->ready) && !s->is_interrupted);
         return 1;
     }
     end_run(s);
+    vlock_waiting_tell_outside(s);
     lua_rawgeti(run->turner, LUA_REGISTRYINDEX, run->main_reference);
     luaL_unref(run->turner, LUA_REGISTRYINDEX, run->main_reference);
     if (result < 0)
         lua_pop(run->turner, 1);
     return result;
+}
+
+void vlock_scheduler_idle(struct vlock_scheduler *s)
+{
+    if (!vlock_scheduler_is_ours(s))
+        return;
+    vlock_waiting_turn(s, false);
+    vlock_link_pool_flush(&s->links);
+    s->is_interrupted = 0; /* there is nothing to end */
+    vlock_waiting_tell_outside(s);
+}
+
+bool vlock_scheduler_is_ours(const struct vlock_scheduler *s)
+{
+    return s->process == getpid();
 }
 
 /* ---- runs inside the present one ---- */
@@ -472,33 +476,6 @@ void vlock_scheduler_leave(struct vlock_scheduler *s)
 }
 
 
-/* ---- a loop outside ---- */
-
-/* How often a loop outside comes back while commands wait: their time-outs are libevent's, which it cannot see. */
-#define OUTSIDE_TICK_NS (20 * 1000 * 1000LL)
-
-static void tell_outside(struct vlock_scheduler *s)
-{
-    struct vlock_timer *first = vlock_timers_first(&s->timers);
-    if (s->outside.epoll_fd < 0)
-        return;
-    int64_t delay_ns = first ? first->when_ns - vlock_clock_now() : INT64_MAX;
-    if (s->awaited && delay_ns > OUTSIDE_TICK_NS)
-        delay_ns = OUTSIDE_TICK_NS;
-    if (!TAILQ_EMPTY(&s->run->ready) || s->is_interrupted)
-        delay_ns = 0;
-    vlock_outside_wake_in(&s->outside, delay_ns);
-}
-
-int vlock_scheduler_descriptor(struct vlock_scheduler *s)
-{
-    if (s->outside.epoll_fd < 0 && vlock_outside_open(&s->outside, s->wake_pipe[0]) == 0) {
-        vlock_link_pool_watch(&s->links);
-        tell_outside(s);
-    }
-    return s->outside.epoll_fd;
-}
-
 /* ---- life ---- */
 
 static void register_task_type(lua_State *L)
@@ -512,34 +489,15 @@ static void register_task_type(lua_State *L)
     lua_pop(L, 1);
 }
 
-static struct event_base *new_base(void)
-{
-    struct event_config *config = event_config_new();
-    if (!config)
-        return NULL;
-    event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER | EVENT_BASE_FLAG_NO_CACHE_TIME);
-    struct event_base *base = event_base_new_with_config(config);
-    event_config_free(config);
-    return base;
-}
-
 /* Of the state's last userdata to be finalized: links and tasks have let go. What is left of the Lua code finds no task to wait in. */
 static int l_scheduler_gc(lua_State *L)
 {
     struct vlock_scheduler *s = lua_touserdata(L, 1);
+    if (!vlock_scheduler_is_ours(s))
+        return 0; /* what it would let go of is the parent's as well */
     if (s->base)
         vlock_link_pool_flush(&s->links);
-    if (s->timer)
-        event_free(s->timer);
-    if (s->wake_event)
-        event_free(s->wake_event);
-    if (s->base)
-        event_base_free(s->base);
-    s->base = NULL;
-    vlock_outside_close(&s->outside);
-    for (int i = 0; i < 2; i++)
-        if (s->wake_pipe[i] >= 0)
-            close(s->wake_pipe[i]);
+    vlock_waiting_close(s);
     vlock_timers_free(&s->timers);
     free(s->outermost.orphan_trace);
     return 0;
@@ -550,6 +508,7 @@ static struct vlock_scheduler *push_scheduler(lua_State *L)
     struct vlock_scheduler *s = lua_newuserdatauv(L, sizeof *s, 0);
     memset(s, 0, sizeof *s);
     s->L = L;
+    s->process = getpid();
     s->interrupt_handler = LUA_NOREF;
     s->outside = (struct vlock_outside)VLOCK_OUTSIDE_CLOSED;
     s->links.outside = &s->outside;
@@ -566,23 +525,9 @@ static struct vlock_scheduler *push_scheduler(lua_State *L)
 struct vlock_scheduler *vlock_scheduler_new(lua_State *L)
 {
     struct vlock_scheduler *s = push_scheduler(L);
-    if (pipe2(s->wake_pipe, O_NONBLOCK | O_CLOEXEC) == 0)
-        s->base = new_base();
-    if (s->base) {
-        s->links.base = s->base;
-        s->timer = evtimer_new(s->base, on_timer, s);
-        s->wake_event = event_new(s->base, s->wake_pipe[0], EV_READ | EV_PERSIST, on_wake_pipe, s);
-    }
-    if (!s->timer || !s->wake_event || event_add(s->wake_event, NULL) != 0)
+    if (vlock_waiting_open(s) != 0)
         luaL_error(L, "cannot set up the event loop: %s", strerror(errno));
     lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
     register_task_type(L);
     return s;
-}
-
-const char *vlock_scheduler_library(void)
-{
-    static char text[64]; /* the same in every engine */
-    snprintf(text, sizeof text, "libevent %s", event_get_version());
-    return text;
 }

@@ -34,6 +34,9 @@ struct vlock_scheduler *vlock_scheduler_of(lua_State *L);
 lua_State *vlock_scheduler_main_state(struct vlock_scheduler *scheduler);
 struct vlock_link_pool *vlock_scheduler_links(struct vlock_scheduler *scheduler);
 
+/* Has it say what nobody else is told of: as a failure in a variable that was closed when its task was ended. */
+void vlock_scheduler_set_log(struct vlock_scheduler *scheduler, void (*log)(void *user, const char *message), void *user);
+
 /* It runs in somebody else's Lua state: what cannot park there blocks (see block.h). */
 void vlock_scheduler_be_guest(struct vlock_scheduler *scheduler);
 bool vlock_scheduler_is_guest(const struct vlock_scheduler *scheduler);
@@ -49,6 +52,12 @@ int vlock_scheduler_start(struct vlock_scheduler *scheduler, lua_State *L, struc
  * first is back on top of the stack it was started from, its results to be had by vlock_task_results(). -1: `error` says what ended the run; the
  * tasks that were left have been ended. */
 int vlock_scheduler_turn(struct vlock_scheduler *scheduler, bool waits, struct vlock_error *error);
+
+/* Takes care of connections between two runs: what has come, as their end, is seen. */
+void vlock_scheduler_idle(struct vlock_scheduler *scheduler);
+
+/* Whether this is the process that made it, and not one that was forked from it: which shares its connections, and must leave them alone. */
+bool vlock_scheduler_is_ours(const struct vlock_scheduler *scheduler);
 
 /* A descriptor that is readable when a turn that does not wait has something to do; made at the first call. -1: the system refused. */
 int vlock_scheduler_descriptor(struct vlock_scheduler *scheduler);
@@ -74,6 +83,9 @@ struct vlock_task *vlock_scheduler_current(struct vlock_scheduler *scheduler);
 
 /* Raises an error that names the C function in the way when the running code cannot wait here. `what` wants to wait. */
 void vlock_scheduler_check_can_wait(struct vlock_scheduler *scheduler, lua_State *L, const char *what);
+
+/* Why variables are closed from now on, for that error: "whose task was ended". NULL: they are not. */
+void vlock_scheduler_set_closing(struct vlock_scheduler *scheduler, const char *why);
 
 /* Whether the running code may park: it belongs to a task, and nothing is in the way. */
 bool vlock_scheduler_can_park(const struct vlock_scheduler *scheduler, lua_State *L);

@@ -1,4 +1,4 @@
-/* What the rooms of the scheduler share: scheduler.c turns the loop, interrupt.c ends what runs in it. */
+/* What the rooms of the scheduler share: scheduler.c turns the loop, waiting.c is where it waits, interrupt.c ends what runs in it. */
 #ifndef VLOCK_SCHEDULER_PARTS_H
 #define VLOCK_SCHEDULER_PARTS_H
 
@@ -14,6 +14,7 @@ struct event_base;
 
 struct vlock_scheduler {
     lua_State *L;
+    pid_t process; /* that made it */
     struct event_base *base;
     struct vlock_link_pool links;
     struct vlock_task *current;
@@ -32,12 +33,27 @@ struct vlock_scheduler {
     volatile uint64_t turns, turns_seen, turns_heard; /* of the loop; as of the last look, and of the last question */
     volatile sig_atomic_t is_watched;
     int interrupt_handler; /* a reference in the registry */
+    void (*log)(void *user, const char *message); /* NULL: nobody listens */
+    void *log_user;
+    const char *closing; /* why the variables are closed from which what runs now is called; NULL: they are not */
     bool is_guest;  /* in a Lua state that is not the engine's */
     int live_count; /* tasks of all runs */
     int awaited;    /* parked tasks that wait for a reply */
     bool was_cut_before_sending; /* see scheduler.h */
     struct vlock_outside outside;
 };
+
+/* ---- waiting.c ---- */
+
+/* Sets up what is waited for. -1 and errno on failure; close frees what there is then, too. */
+int vlock_waiting_open(struct vlock_scheduler *scheduler);
+void vlock_waiting_close(struct vlock_scheduler *scheduler);
+
+/* Waits for something to happen, where it may, lets events have their callbacks, and wakes who has slept long enough. */
+void vlock_waiting_turn(struct vlock_scheduler *scheduler, bool may_sleep);
+
+/* Tells a loop outside when it is to come back. */
+void vlock_waiting_tell_outside(struct vlock_scheduler *scheduler);
 
 /* ---- interrupt.c ---- */
 

@@ -119,13 +119,15 @@ static int l_describe_failure(lua_State *L)
     return 0;
 }
 
-void vlock_task_close(struct vlock_task *task)
+bool vlock_task_close(struct vlock_task *task)
 {
+    bool had_failed = lua_status(task->stack) != LUA_OK && lua_status(task->stack) != LUA_YIELD;
 #if LUA_VERSION_RELEASE_NUM >= 50406
-    lua_closethread(task->stack, task->main_state);
+    int status = lua_closethread(task->stack, task->main_state);
 #else
-    lua_resetthread(task->stack);
+    int status = lua_resetthread(task->stack);
 #endif
+    return status == LUA_OK || had_failed;
 }
 
 void vlock_task_describe_failure(struct vlock_task *task)
@@ -133,8 +135,12 @@ void vlock_task_describe_failure(struct vlock_task *task)
     lua_State *L = task->main_state;
     lua_pushcfunction(L, l_describe_failure);
     lua_pushlightuserdata(L, task);
-    if (lua_pcall(L, 1, 0, 0) != LUA_OK)
-        lua_pop(L, 1);
+    if (lua_pcall(L, 1, 0, 0) == LUA_OK)
+        return;
+    const char *why = lua_tostring(L, -1); /* what its __tostring raised, or that there is no memory */
+    if (asprintf(&task->trace, "an error that cannot be put into words: %s", why ? why : "its __tostring failed") < 0)
+        task->trace = NULL;
+    lua_pop(L, 1);
 }
 
 void vlock_task_claim(struct vlock_task *task)

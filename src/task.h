@@ -81,7 +81,8 @@ void vlock_task_describe_failure(struct vlock_task *task);
 /* Pushes the results of the ended task at stack index 1, and returns their number; or raises its error. */
 int vlock_task_give(lua_State *L);
 
-/* Closes what the coroutine left open; keeps its error value, if it has one, as the only value on its stack. */
-void vlock_task_close(struct vlock_task *task);
+/* Closes what the coroutine left open; keeps its error value, if it has one, as the only value on its stack. Whether that went well: true
+ * too where the coroutine had failed before. */
+bool vlock_task_close(struct vlock_task *task);
 
 #endif

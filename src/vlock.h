@@ -4,6 +4,13 @@
  * One engine owns one Lua 5.4 state, one event loop and its connections, and belongs to one thread: no function of an engine may
  * be called from two threads at once, except vlock_interrupt(). Several engines live side by side in one process.
  *
+ * Callbacks: the one of a log line and the one of an update are called while the engine runs, and nothing of that engine can be used in
+ * there: what is tried fails with VLOCK_ERR_USAGE. In the one of a reply the run is over, and the next one may begin. vlock_close() is
+ * allowed in all of them: it ends the run, and the engine goes when the function that called back returns.
+ *
+ * fork(): an engine belongs to the process that opened it. In a child its functions fail with VLOCK_ERR_USAGE, vlock_close() does nothing,
+ * and connections and private server stay the parent's; the child opens an engine of its own.
+ *
  *     struct vlock_error error;
  *     vlock_engine *engine = vlock_open(&(struct vlock_options){.url = "redis://localhost"}, &error);
  *     if (!engine || vlock_run_string(engine, "return redis.call('PING')", "=ping", NULL, print_reply, NULL, &error) != 0)
@@ -70,8 +77,8 @@ VLOCK_API void vlock_close(vlock_engine *engine);
  *   VLOCK_ERR_SCRIPT       a syntax error, or an error that was raised and not caught; the message holds the traceback
  *   VLOCK_ERR_UNREACHABLE  … and it was that the server cannot be reached or refused us
  *   VLOCK_ERR_INTERRUPTED  vlock_interrupt() ended it
- * `name` is the chunk's name in messages, as luaL_loadbuffer() takes it. `arguments` and `callback` may be NULL. Engines do not
- * nest: a second run from inside a callback is refused. */
+ * `name` is the chunk's name in messages, as luaL_loadbuffer() takes it. `arguments` and `callback` may be NULL. Runs do not nest: one that
+ * is begun while another is on is refused, as is one from inside a callback (see above for which). */
 VLOCK_API int vlock_run_string(vlock_engine *engine, const char *source, size_t length, const char *name,
                                const struct vlock_arguments *arguments, vlock_reply_callback *callback, void *user,
                                struct vlock_error *error);
@@ -142,7 +149,7 @@ struct vlock_update {
     size_t size;
 };
 
-/* Computes the new value from the present one. May be called more than once; must not use the engine. */
+/* Computes the new value from the present one. May be called more than once; cannot use the engine (see above). */
 typedef enum vlock_decision vlock_update_callback(void *user, struct vlock_update *update);
 
 /* Reads, computes, writes, and retries as the policy says. `now`, which may be NULL, becomes the state that was written or left.
@@ -163,10 +170,12 @@ VLOCK_API int vlock_start(vlock_engine *engine, const char *source, size_t lengt
                           const struct vlock_arguments *arguments, vlock_reply_callback *callback, void *user,
                           struct vlock_error *error);
 
-/* Does what can be done without waiting. 1: the run goes on; 0: it has ended well, or there was none; -1 and `error`: it has failed. */
+/* Does what can be done without waiting. 1: the run goes on; 0: it has ended well, or there was none; -1 and `error`: it has failed. Between
+ * two runs it takes note of connections that have ended. */
 VLOCK_API int vlock_step(vlock_engine *engine, struct vlock_error *error);
 
-/* A file descriptor that is readable when vlock_step() has something to do. Owned by the engine. -1 where the system has none to give. */
+/* A file descriptor that is readable when vlock_step() has something to do, and only then. Owned by the engine. -1 where the system has none
+ * to give. */
 VLOCK_API int vlock_descriptor(vlock_engine *engine);
 
 /* Ends the present run: at once where it waits, and within a tenth of a second where Lua code runs without waiting. A script that

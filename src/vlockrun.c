@@ -85,6 +85,12 @@ static void on_tick(int number)
     errno = saved;
 }
 
+/* A handler, and not SIG_IGN, which programs that scripts start would inherit. */
+static void on_broken_pipe(int number)
+{
+    (void)number; /* the write fails, and that is enough */
+}
+
 static void catch_signals(int64_t timeout_ns)
 {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
@@ -95,7 +101,8 @@ static void catch_signals(int64_t timeout_ns)
     action.sa_handler = on_tick;
     sigaction(SIGVTALRM, &action, NULL);
     setitimer(ITIMER_VIRTUAL, &(struct itimerval){.it_interval = {.tv_sec = 1}, .it_value = {.tv_sec = 1}}, NULL);
-    signal(SIGPIPE, SIG_IGN);
+    action.sa_handler = on_broken_pipe;
+    sigaction(SIGPIPE, &action, NULL);
     if (timeout_ns > 0) {
         struct itimerval timer = {.it_value = {.tv_sec = timeout_ns / 1000000000, .tv_usec = timeout_ns % 1000000000 / 1000 + 1}};
         setitimer(ITIMER_REAL, &timer, NULL);

@@ -1,6 +1,7 @@
 -- A client: what one process knows of the cells that it updates, and the four things it does with them. Scripts have one, behind the
 -- global `vlock`; in the lab every worker has its own.
 
+local cache = require "vlock.cache"
 local cells = require "vlock.cell"
 local read_options = require "vlock.cell_options"
 local codecs = require "vlock.codec"
@@ -11,7 +12,7 @@ local misuse = require "vlock.misuse"
 local outcome = require "vlock.outcome"
 local update = require "vlock.update"
 
-local CACHE_LIMIT = 1024 -- kept bases; when there are more, the older half is forgotten
+local CACHE_LIMIT = 1024 -- kept bases, and cells of one options table
 local STREAK, DISTURBED = 16, 32 -- updates: see Client:kept_base
 local ARTICLE_LIFETIME = 100 -- seconds, of compare_and_set's version record where no `expire` is given
 
@@ -40,9 +41,7 @@ local function new(opts)
     attempts = 0, -- commits sent
     conflicts = 0,
     rtt = 0, -- seconds that the last attempt took
-    recent = {}, -- what it knows of cells, by version key
-    recent_count = 0,
-    older = {},
+    known = cache.new(CACHE_LIMIT), -- what it knows of cells, by version key
   }, Client)
 end
 
@@ -56,17 +55,11 @@ end
 -- What this client knows of a cell: base, the state that its last commit made; disturbed, how many more updates begin with a read
 -- because others were seen at work; streak, updates in a row on a kept base.
 local function knowledge_of(client, cell)
-  local key = cell.version_key
-  local known = client.recent[key]
-  if known then
-    return known
+  local known = client.known:get(cell.version_key)
+  if not known then
+    known = { disturbed = 0, streak = 0 }
+    client.known:put(cell.version_key, known)
   end
-  if client.recent_count >= CACHE_LIMIT / 2 then
-    client.older, client.recent, client.recent_count = client.recent, {}, 0
-  end
-  known = client.older[key] or { disturbed = 0, streak = 0 }
-  client.recent[key] = known
-  client.recent_count = client.recent_count + 1
   return known
 end
 
@@ -134,8 +127,7 @@ function Client:plan(key, opts)
       compute = update.compute,
       deadline = read.deadline,
       opts = read,
-      cells = {},
-      cell_count = 0,
+      cells = cache.new(CACHE_LIMIT),
     }
     self.plans[opts] = plan
   end
@@ -151,13 +143,10 @@ end
 
 -- The cell of a key under these options; the last ones are kept.
 local function cell_of(plan, key)
-  local cell = plan.cells[key]
+  local cell = plan.cells:get(key)
   if not cell then
-    if plan.cell_count >= CACHE_LIMIT then
-      plan.cells, plan.cell_count = {}, 0
-    end
     cell = cells.new(key, plan.opts)
-    plan.cells[key], plan.cell_count = cell, plan.cell_count + 1
+    plan.cells:put(key, cell)
   end
   return cell
 end

@@ -8,6 +8,17 @@ local create, yield, status, close = coroutine.create, coroutine.yield, coroutin
 local resume = core.resume
 local TAG = core.tag()
 
+-- Variables that are closed here cannot wait: an error of theirs says why.
+local function close_saying(co, why)
+  core.closing(why)
+  local ok, closed, reason = pcall(close, co)
+  core.closing(nil)
+  if not ok then
+    error(closed, 3)
+  end
+  return closed, reason
+end
+
 -- Coroutines that wait for the scheduler: nobody else may resume them.
 local waiting = setmetatable({}, { __mode = "k" })
 
@@ -39,7 +50,7 @@ local function raise_or_return(co, ok, ...)
   end
   local reason = ...
   if status(co) == "dead" then
-    local closed, other = close(co)
+    local closed, other = close_saying(co, "whose coroutine has failed")
     reason = closed and reason or other
   end
   if type(reason) == "string" and not reason:find("^[^\n]-:%d+: ") then
@@ -63,6 +74,6 @@ return {
     if waiting[co] then
       error("cannot close a coroutine that waits for the server", 2)
     end
-    return close(co)
+    return close_saying(co, "that coroutine.close closes")
   end,
 }

@@ -1,5 +1,6 @@
 -- Cells for C programs: what src/cell.c calls. Results are flat: an outcome, then value, version and stamp, or a reason.
 
+local cache = require "vlock.cache"
 local present = require "vlock.present"
 local update = require "vlock.update"
 local words = require "vlock.words"
@@ -8,14 +9,15 @@ local ABORT = {} -- raised where the callback aborts
 
 local embedding = { DELETE = update.DELETE, ABORT = ABORT }
 
--- The same options are the same table every time: a client keeps by it what it has worked out.
-local known = {}
+-- The same options are the same table every time: a client keeps by it what it has worked out. A program may name a version key for every
+-- key, so they are not kept for ever.
+local known = cache.new(1024)
 
 --- The options table of these fields, each nil where it is not given.
 function embedding.options(retry, backoff, merge, policy, store, version_key, expire, ttl, deadline)
   local name = table.concat({ tostring(retry), tostring(backoff), tostring(merge), tostring(policy), tostring(store),
     tostring(version_key), tostring(expire), tostring(ttl), tostring(deadline) }, "\0")
-  local options = known[name]
+  local options = known:get(name)
   if not options then
     options = {
       retry = retry,
@@ -28,7 +30,7 @@ function embedding.options(retry, backoff, merge, policy, store, version_key, ex
       ttl = ttl,
       deadline = deadline,
     }
-    known[name] = options
+    known:put(name, options)
   end
   return options
 end

@@ -82,8 +82,17 @@ function reply_text.classify(value)
   return "array", flattened(value) or array_part(value)
 end
 
+local DEEPEST = 1000 -- as for C programs; a table that holds itself is deeper
+
+local function check_depth(depth)
+  if depth > DEEPEST then
+    error({ exit = 1, message = "what the script returned is nested too deeply, or holds itself" }, 0)
+  end
+end
+
 -- Lines for a terminal; nested arrays are indented below their number.
-local function tty_lines(value, indent, lines)
+local function tty_lines(value, indent, lines, depth)
+  check_depth(depth)
   local kind, content = reply_text.classify(value)
   if kind == "string" then
     lines[#lines + 1] = quote(content)
@@ -102,7 +111,7 @@ local function tty_lines(value, indent, lines)
     local deeper = indent .. (" "):rep(width + 2)
     for i, element in ipairs(content) do
       local at = #lines + 1
-      tty_lines(element, deeper, lines)
+      tty_lines(element, deeper, lines, depth + 1)
       local number = ("%" .. width .. "d) "):format(i)
       lines[at] = (i > 1 and indent or "") .. number .. lines[at]
     end
@@ -110,11 +119,12 @@ local function tty_lines(value, indent, lines)
   return lines
 end
 
-local function raw_lines(value, lines)
+local function raw_lines(value, lines, depth)
+  check_depth(depth)
   local kind, content = reply_text.classify(value)
   if kind == "array" then
     for _, element in ipairs(content) do
-      raw_lines(element, lines)
+      raw_lines(element, lines, depth + 1)
     end
     if #content == 0 then
       lines[#lines + 1] = ""
@@ -127,12 +137,14 @@ end
 
 --- The text, without a last newline. is_terminal: as redis-cli shows it to people; else the bare content.
 function reply_text.format(value, is_terminal)
-  local lines = is_terminal and tty_lines(value, "", {}) or raw_lines(value, {})
+  local lines = is_terminal and tty_lines(value, "", {}, 0) or raw_lines(value, {}, 0)
   return table.concat(lines, "\n")
 end
 
 --- The same as a value for JSON: cjson.null for nil, {error = …} for an error.
-function reply_text.for_json(value)
+function reply_text.for_json(value, depth)
+  depth = depth or 0
+  check_depth(depth)
   local json = require "vlock.json"
   local kind, content = reply_text.classify(value)
   if kind == "nil" then
@@ -142,7 +154,7 @@ function reply_text.for_json(value)
   elseif kind == "array" then
     local list = {}
     for i, element in ipairs(content) do
-      list[i] = reply_text.for_json(element)
+      list[i] = reply_text.for_json(element, depth + 1)
     end
     return json.array(list)
   end

@@ -4,6 +4,7 @@
 -- the update function, on what was just read -> attempt. The value that a conflict carries serves immediate retries only: a base that
 -- was carried through a sleep is as old as the sleep, and loses to whoever has just committed.
 
+local cache = require "vlock.cache"
 local codecs = require "vlock.codec"
 local connections = require "vlock.redis_core"
 local core = require "vlock.core"
@@ -50,13 +51,13 @@ function update.read(_, plan, cell)
   return new_base(plan.store, update.read_again(plan.store, cell))
 end
 
-local logged = {} -- by what raised: its last line in the log
+local logged = cache.new(64) -- by what raised: its last line in the log
 
 -- What was raised where it changes nothing of an update: a line in the log, but not the same one again and again.
 local function log_failure(what, reason)
   local line = ("%s raised: %s"):format(what, words(reason))
-  if logged[what] ~= line then
-    logged[what] = line
+  if logged:get(what) ~= line then
+    logged:put(what, line)
     connections.log(connections.LOG_WARNING, line)
   end
 end

@@ -293,3 +293,56 @@ describe("random streams", function()
     assert.are.equal(0, third)
   end)
 end)
+
+describe("a variable that is closed", function()
+  local function closing(f)
+    return setmetatable({}, { __close = f })
+  end
+
+  -- What a coroutine does that is suspended while it holds such a variable.
+  local function holder(f)
+    return coroutine.create(function()
+      local _ <close> = closing(f)
+      coroutine.yield()
+    end)
+  end
+
+  it("may wait at the end of its scope", function()
+    do
+      local _ <close> = closing(function() redis.call("SET", "closed", "scope") end)
+    end
+    assert.are.equal("scope", redis.call("GET", "closed"))
+  end)
+
+  it("is told what keeps it from waiting elsewhere", function()
+    local co = holder(function() redis.call("PING") end)
+    coroutine.resume(co)
+    local ok, reason = coroutine.close(co)
+    assert.is_false(ok)
+    assert.matches("of a variable that coroutine.close closes", reason, 1, true)
+
+    local generate = coroutine.wrap(function()
+      local _ <close> = closing(function() redis.call("PING") end)
+      error("broken")
+    end)
+    assert.matches("of a variable whose coroutine has failed", select(2, pcall(generate)), 1, true)
+
+    local task = vlock.spawn(function()
+      local _ <close> = closing(function() redis.call("PING") end)
+      error("broken")
+    end)
+    assert.matches("of a variable whose task has failed", select(2, pcall(task.join, task)), 1, true)
+  end)
+
+  it("leaves replies with whom they belong to, however its task ends", function()
+    redis.call("SET", "a", "A")
+    local task = vlock.spawn(function()
+      local _ <close> = closing(function() error("not heard by who cancels") end)
+      redis.call("GET", "closed")
+      vlock.sleep(100)
+    end)
+    vlock.sleep(0)
+    task:cancel()
+    assert.are.equal("A", redis.call("GET", "a"))
+  end)
+end)

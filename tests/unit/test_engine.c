@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "vlock.h"
 
@@ -373,6 +376,188 @@ static void log_lines_reach_the_host(void **state)
     vlock_close(engine);
 }
 
+/* ---- inside of callbacks, between runs, in other processes ---- */
+
+enum meddling { MEDDLE_RUN, MEDDLE_GET, MEDDLE_STEP, MEDDLE_START, MEDDLE_CLOSE };
+
+struct meddler {
+    vlock_engine *engine;
+    enum meddling with;
+    int calls, result;
+    enum vlock_code code;
+};
+
+static void meddle(struct meddler *meddler)
+{
+    struct vlock_error error = {.code = VLOCK_OK};
+    struct vlock_state now;
+    vlock_engine *engine = meddler->engine;
+    if (meddler->calls++)
+        return;
+    switch (meddler->with) {
+    case MEDDLE_RUN:
+        meddler->result = vlock_run_string(engine, "return 1", 8, "=inner", NULL, NULL, NULL, &error);
+        break;
+    case MEDDLE_GET:
+        meddler->result = vlock_get(engine, "m", 1, NULL, &now, &error);
+        break;
+    case MEDDLE_STEP:
+        meddler->result = vlock_step(engine, &error);
+        break;
+    case MEDDLE_START:
+        meddler->result = vlock_start(engine, "return 1", 8, "=inner", NULL, NULL, NULL, &error);
+        break;
+    case MEDDLE_CLOSE:
+        vlock_close(engine);
+    }
+    meddler->code = error.code;
+}
+
+static enum vlock_decision meddle_in_update(void *user, struct vlock_update *update)
+{
+    meddle(user);
+    update->value = "m";
+    update->size = 1;
+    return VLOCK_WRITE;
+}
+
+static void meddle_in_log(void *user, enum vlock_log_level level, const char *message)
+{
+    (void)level;
+    if (strcmp(message, "x") == 0)
+        meddle(user);
+}
+
+/* The log is written to while Lua code runs, as an update's callback is called. */
+static void check_meddling(enum meddling with, bool in_log)
+{
+    static const char source[] = "redis.log(redis.LOG_WARNING, 'x') vlock.sleep(0)";
+    struct meddler meddler = {.with = with};
+    struct vlock_options options = {.private_server = true, .log = in_log ? meddle_in_log : NULL, .log_user = &meddler};
+    struct vlock_error error = {.code = VLOCK_OK, .message = ""};
+    vlock_engine *engine = meddler.engine = vlock_open(&options, &error);
+    int result = in_log ? vlock_run_string(engine, source, sizeof source - 1, "=outer", NULL, NULL, NULL, &error)
+                        : (int)vlock_update(engine, "m", 1, meddle_in_update, &meddler, NULL, NULL, &error);
+    assert_true(meddler.calls >= 1);
+    if (with == MEDDLE_CLOSE) { /* the run is ended, and the engine is gone: the sanitizers look */
+        assert_int_equal(result, in_log ? -1 : (int)VLOCK_UNKNOWN);
+        return;
+    }
+    assert_int_equal(result, 0);
+    assert_int_equal(meddler.result, -1);
+    assert_int_equal(meddler.code, VLOCK_ERR_USAGE);
+    check_run(engine, "return 'fine'", NULL, "\"fine\"");
+    vlock_close(engine);
+}
+
+static void nothing_of_an_engine_can_be_used_in_its_callbacks(void **state)
+{
+    (void)state;
+    for (int with = MEDDLE_RUN; with <= MEDDLE_CLOSE; with++) {
+        check_meddling((enum meddling)with, false);
+        check_meddling((enum meddling)with, true);
+    }
+}
+
+static void close_it(void *user, const struct vlock_reply *reply)
+{
+    vlock_close(user);
+    assert_string_equal(reply->string, "still there");
+}
+
+static void an_engine_may_be_closed_when_its_run_has_ended(void **state)
+{
+    (void)state;
+    struct vlock_error error;
+    static const char source[] = "return 'still there'";
+    vlock_engine *engine = open_engine();
+    assert_int_equal(vlock_run_string(engine, source, sizeof source - 1, "=test", NULL, close_it, engine, &error), 0);
+    engine = open_engine();
+    assert_int_equal(vlock_start(engine, source, sizeof source - 1, "=test", NULL, close_it, engine, &error), 0);
+    int result;
+    while ((result = vlock_step(engine, &error)) == 1)
+        continue;
+    assert_int_equal(result, 0);
+}
+
+/* How often the descriptor wakes a loop, until it is quiet for 60 ms. */
+static int count_wakes(vlock_engine *engine)
+{
+    struct vlock_error error;
+    struct pollfd ready = {.fd = vlock_descriptor(engine), .events = POLLIN};
+    int count = 0;
+    while (count < 1000 && poll(&ready, 1, 60) > 0) {
+        count++;
+        assert_int_equal(vlock_step(engine, &error), 0);
+    }
+    return count;
+}
+
+static void the_descriptor_is_quiet_where_there_is_nothing_to_do(void **state)
+{
+    (void)state;
+    struct vlock_error error;
+    static const char *const sources[] = {"redis.call('PING')", "vlock.sleep(0.01)",
+                                          "vlock.spawn(function() vlock.sleep(100) end) redis.call('PING') error('x')"};
+    vlock_engine *engine = open_engine();
+    assert_int_equal(count_wakes(engine), 0);
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
+        vlock_run_string(engine, sources[i], strlen(sources[i]), "=test", NULL, NULL, NULL, &error);
+        assert_true(count_wakes(engine) <= 1);
+    }
+    vlock_interrupt(engine, "nobody is there");
+    assert_true(count_wakes(engine) <= 1);
+    check_run(engine, "redis.call('CLIENT', 'KILL', 'SKIPME', 'no', 'TYPE', 'normal')", NULL, "nil");
+    assert_true(count_wakes(engine) <= 2); /* the connection's end is something to do, once */
+    check_run(engine, "return redis.call('PING')", NULL, "+PONG");
+    vlock_close(engine);
+}
+
+static void a_child_leaves_its_parents_engine_alone(void **state)
+{
+    (void)state;
+    static const char source[] = "vlock.sleep(0.02) return redis.call('PING')";
+    struct vlock_error error = {.code = VLOCK_OK};
+    vlock_engine *engine = open_engine();
+    int status, descriptor = vlock_descriptor(engine);
+    check_run(engine, "return redis.call('SET', 'a', 'x')", NULL, "+OK");
+    pid_t child = fork();
+    if (child == 0) {
+        struct vlock_state now;
+        bool is_refused = vlock_run_string(engine, "redis.call('DEL', 'a')", 22, "=child", NULL, NULL, NULL, &error) == -1 &&
+                          error.code == VLOCK_ERR_USAGE && vlock_step(engine, &error) == -1 &&
+                          vlock_get(engine, "a", 1, NULL, &now, &error) == -1 && error.code == VLOCK_ERR_USAGE;
+        vlock_close(engine);
+        _exit(is_refused ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    check_run(engine, "return redis.call('GET', 'a')", NULL, "\"x\"");
+    assert_int_equal(vlock_start(engine, source, sizeof source - 1, "=test", NULL, NULL, NULL, &error), 0);
+    struct pollfd ready = {.fd = descriptor, .events = POLLIN};
+    while (vlock_step(engine, &error) == 1)
+        assert_true(poll(&ready, 1, 5000) > 0); /* it still hears of its sockets and timers */
+    vlock_close(engine);
+}
+
+static void closing_waits_for_nobody_elses_child(void **state)
+{
+    (void)state;
+    vlock_engine *engine = open_engine();
+    check_run(engine, "return redis.call('PING')", NULL, "+PONG");
+    signal(SIGCHLD, SIG_IGN); /* who ends now is reaped by nobody */
+    pid_t other = fork();
+    if (other == 0) {
+        sleep(30);
+        _exit(0);
+    }
+    time_t begun = time(NULL);
+    vlock_close(engine);
+    assert_true(time(NULL) - begun < 10);
+    kill(other, SIGKILL);
+    signal(SIGCHLD, SIG_DFL);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(results_arrive_converted_as_redis_converts_them),
     cmocka_unit_test(keys_and_arguments_are_the_scripts),
@@ -386,5 +571,10 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(updates_ask_the_callback_and_tell_the_outcome),
     cmocka_unit_test(a_run_can_be_stepped),
     cmocka_unit_test(log_lines_reach_the_host),
+    cmocka_unit_test(nothing_of_an_engine_can_be_used_in_its_callbacks),
+    cmocka_unit_test(an_engine_may_be_closed_when_its_run_has_ended),
+    cmocka_unit_test(the_descriptor_is_quiet_where_there_is_nothing_to_do),
+    cmocka_unit_test(a_child_leaves_its_parents_engine_alone),
+    cmocka_unit_test(closing_waits_for_nobody_elses_child),
 };
 RUN_TESTS(tests)
