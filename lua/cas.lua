@@ -12,6 +12,7 @@
 -- ARGV[5]  the stamp of the state that was read, compared as a whole; absent or empty: only the number is compared
 -- ARGV[6…] DEL: delete the value (ARGV[1] is ignored; the record stays and moves on)
 --          PX ms: the value expires; without it, it keeps the lifetime it has
+--          XX: what was read had a value; where there is none any more, because its lifetime is over, that is a conflict
 --
 -- Replies to the short call: status OK = committed; the array {-1, version, value or null, stamp} = conflict, and nothing was changed.
 -- To a call with a token: status "OK STAMP", where the stamp ends with the token; a conflict's array has the token as fifth element.
@@ -62,18 +63,20 @@ elseif lifetime ~= "0" and (not find(lifetime, "^[1-9]%d*$") or #lifetime > 10 o
   return refuse("the lifetime (ARGV[3]) must be a whole number of seconds from 0 to 3153600000")
 end
 
-local deletes, expires_ms = false, nil
+local deletes, expires_ms, must_exist = false, nil, false
 if ARGV[6] then
   local i = 6
   while ARGV[i] do
     local ms = ARGV[i + 1]
     if ARGV[i] == "DEL" then
       deletes = true
+    elseif ARGV[i] == "XX" then
+      must_exist = true
     elseif ARGV[i] == "PX" and ms and find(ms, "^[1-9]%d*$") and #ms <= 13 and tonumber(ms) <= LONGEST * 1000 then
       expires_ms = ms
       i = i + 1
     else
-      return refuse("unknown flag, or PX without milliseconds, in ARGV[" .. i .. "]: there are DEL and PX ms")
+      return refuse("unknown flag, or PX without milliseconds, in ARGV[" .. i .. "]: there are DEL, PX ms and XX")
     end
     i = i + 1
   end
@@ -113,7 +116,9 @@ if #version > 16 or current >= LARGEST then
 end
 
 -- Compare; a conflict changes nothing at all.
-if current + 1 ~= tonumber(wanted) or (expected ~= "" and expected ~= stamp) then
+local length = redis.pcall("STRLEN", value_key) -- WRONGTYPE where it is no string
+if current + 1 ~= tonumber(wanted) or (expected ~= "" and expected ~= stamp)
+  or must_exist and length == 0 and redis.call("EXISTS", value_key) == 0 then
   local present = redis.pcall("GET", value_key)
   if type(present) == "table" then
     return present
@@ -152,7 +157,7 @@ local denied = not redis.acl_check_cmd("HSET", version_key, "s", made) and "HSET
 if denied then
   return refuse("this user may not " .. denied .. " the version's key: nothing was written")
 end
-local written = redis.pcall("STRLEN", value_key) -- WRONGTYPE where it is no string
+local written = length
 if type(written) == "number" then
   if deletes then
     written = redis.pcall("DEL", value_key)

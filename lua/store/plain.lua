@@ -4,6 +4,8 @@
 local cas = redis.script("cas")
 local read = redis.script("read")
 
+local WITH_LIFETIME = { "PTTL" }
+
 local pcall_server = redis.pcall
 local find, sub, match = string.find, string.sub, string.match
 
@@ -32,16 +34,26 @@ local function decode(reply, token)
   return "conflict", reply[3] or nil, reply[4]
 end
 
--- command: EVALSHA and the script's SHA-1, or EVAL and its source.
-local function send(command, script, cell, next_version, value, token, stamp)
-  local lifetime, ttl = cell.expire or 0, cell.ttl
+-- The flags of the script.
+local function lifetime_flags(value, ttl)
   if value == nil then
-    return pcall_server(command, script, 2, cell.key, cell.version_key, "", next_version, lifetime, token, stamp, "DEL")
+    return "DEL"
   elseif ttl then
-    return pcall_server(command, script, 2, cell.key, cell.version_key, value, next_version, lifetime, token, stamp,
-      "PX", ttl)
+    return "PX", ttl
   end
-  return pcall_server(command, script, 2, cell.key, cell.version_key, value, next_version, lifetime, token, stamp)
+end
+
+local function flags(value, ttl, is_present)
+  if is_present then
+    return "XX", lifetime_flags(value, ttl)
+  end
+  return lifetime_flags(value, ttl)
+end
+
+-- command: EVALSHA and the script's SHA-1, or EVAL and its source.
+local function send(command, script, cell, next_version, value, token, base)
+  return pcall_server(command, script, 2, cell.key, cell.version_key, value or "", next_version, cell.expire or 0, token, base.stamp,
+    flags(value, cell.ttl, base.is_present))
 end
 
 local function version_of(stamp)
@@ -63,17 +75,16 @@ return {
   doc = "The core script lua/cas.lua: one round trip a commit, a conflict carries the present value.",
 
   read = function(cell)
-    local reply = read:call({ cell.key, cell.version_key })
-    return reply[1] or nil, reply[3]
+    local reply = read:call({ cell.key, cell.version_key }, WITH_LIFETIME)
+    return reply[1] or nil, reply[3], reply[4]
   end,
 
   -- base.stamp "": only the number base.version is compared.
   commit = function(cell, base, value, token)
-    local stamp = base.stamp
-    local next_version = (base.version or version_of(stamp)) + 1
-    local reply = send("EVALSHA", cas.sha1, cell, next_version, value, token, stamp)
+    local next_version = (base.version or version_of(base.stamp)) + 1
+    local reply = send("EVALSHA", cas.sha1, cell, next_version, value, token, base)
     while reply.err and find(reply.err, "^NOSCRIPT") do
-      reply = send_script(cell, next_version, value, token, stamp)
+      reply = send_script(cell, next_version, value, token, base)
     end
     return decode(reply, token)
   end,

@@ -71,7 +71,7 @@ local function commit(cell, base, value)
   local expected = stamp_of(base)
   if not watched or watched.key ~= cell.key or watched.stamp ~= expected then
     local present, stamp = watch_and_read(cell)
-    if stamp ~= expected then
+    if stamp ~= expected or base.is_present and not present then
       return "conflict", present, stamp
     end
   end
@@ -102,7 +102,7 @@ return {
     if not ok then
       error(value, 0)
     end
-    return value, stamp
+    return value, stamp, false -- how long it lives is another command, and a read by which nothing is lost: its WATCH serves the commit
   end,
 
   commit = function(cell, base, value)

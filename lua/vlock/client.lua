@@ -73,7 +73,10 @@ end
 function Client:kept_base(cell)
   local known = knowledge_of(self, cell)
   local base = known.base
-  if base and known.disturbed > 0 then
+  if base and base.expires_at <= core.now() then
+    known.base = nil
+    return nil -- its value is over
+  elseif base and known.disturbed > 0 then
     core.sleep(4 * self.rtt * self.random())
     return nil
   elseif base then
@@ -88,7 +91,7 @@ end
 --- After a commit.
 function Client:keep_base(cell, base)
   local known = knowledge_of(self, cell)
-  known.base = base
+  known.base = base.expires_at and base or nil
   known.disturbed = math.max(known.disturbed - 1, 0)
 end
 
@@ -154,7 +157,9 @@ end
 --- client:get(key, opts) -> value (nil: absent), version (0: never written), stamp. One atomic read.
 function Client:get(key, opts)
   local plan = self:plan(key, opts)
-  local base = update.read(self, plan, cell_of(plan, key))
+  local cell = cell_of(plan, key)
+  local base = update.read(self, plan, cell)
+  knowledge_of(self, cell).seen = base.is_present and base.stamp or nil
   return plan.codec.decode(base.value), base.version, base.stamp
 end
 
@@ -166,17 +171,18 @@ function Client:compare_and_set(key, value, expected, opts)
   local plan = self:plan(key, opts)
   local cell = cells.new(key, plan.opts) -- one of its own: its lifetime is another one
   cell.expire = cell.expire or ARTICLE_LIFETIME
-  local base
+  local base -- is_present where this client has seen a value under that stamp: one that is over by now is another state
   if math.type(expected) == "integer" and expected >= 0 then
     base = { stamp = "", version = expected }
   elseif type(expected) == "string" and plan.store.version and plan.store.version(expected) then
-    base = { stamp = expected, version = plan.store.version(expected) }
+    base = { stamp = expected, version = plan.store.version(expected), is_present = knowledge_of(self, cell).seen == expected }
   else
     misuse("compare_and_set: the third argument is the version that was read, an integer from 0, or its stamp, not %s", tostring(expected))
   end
   local text = codecs.for_server(plan.codec, value)
   local result, theirs = update.attempt(self, plan, cell, base, text, self:token())
   if result == "committed" then
+    knowledge_of(self, cell).seen = value ~= nil and theirs.stamp or nil
     return theirs.version, theirs.stamp
   elseif result == "conflict" then
     theirs = theirs or update.read(self, plan, cell)

@@ -22,9 +22,33 @@ local DELETE = setmetatable({}, {
 
 local update = { DELETE = DELETE }
 
--- A state of the cell as its store reported it.
-local function new_base(store, value, stamp)
-  return { value = value, stamp = stamp, version = store.version and store.version(stamp) or 0 }
+-- A state of the cell as its store reported it. expires_at: when its value is over, on core.now's clock; math.huge: never; nil: nobody knows.
+local function new_base(store, value, stamp, expires_at)
+  return {
+    value = value,
+    is_present = value ~= nil,
+    stamp = stamp,
+    version = store.version and store.version(stamp) or 0,
+    expires_at = expires_at,
+  }
+end
+
+-- lifetime: of the value as a store's `read` tells it: milliseconds, negative: it has none; nil: it has none that matters; false: unknown.
+local function expiry_of(lifetime, asked)
+  if lifetime == false then
+    return nil
+  end
+  return lifetime and lifetime >= 0 and asked + lifetime / 1000 or math.huge
+end
+
+-- When the value is over that is written over a base: never before this, since the server writes it later than it was sent.
+local function expiry_of_written(cell, base, value, sent)
+  if value == nil or not base.is_present and not cell.ttl then
+    return math.huge
+  elseif cell.ttl then
+    return sent + cell.ttl / 1000
+  end
+  return base.expires_at -- it keeps the lifetime that it had
 end
 
 local function is_unknown(reason)
@@ -36,9 +60,9 @@ local MOST_READS = 5 -- of one state, where connections die
 --- store.read(cell), once more where the connection died meanwhile: what was only read may be read again.
 function update.read_again(store, cell)
   for _ = 2, MOST_READS do
-    local ok, value, stamp = pcall(store.read, cell)
+    local ok, value, stamp, lifetime = pcall(store.read, cell)
     if ok then
-      return value, stamp
+      return value, stamp, lifetime
     elseif not is_unknown(value) then
       error(value, 0)
     end
@@ -48,7 +72,9 @@ end
 
 --- One atomic read: a base.
 function update.read(_, plan, cell)
-  return new_base(plan.store, update.read_again(plan.store, cell))
+  local asked = now()
+  local value, stamp, lifetime = update.read_again(plan.store, cell)
+  return new_base(plan.store, value, stamp, expiry_of(lifetime, asked))
 end
 
 local logged = cache.new(64) -- by what raised: its last line in the log
@@ -63,13 +89,13 @@ local function log_failure(what, reason)
 end
 
 -- The state that a commit made. Whatever the store's `version` raises now: it is written.
-local function committed_base(plan, value, stamp)
-  local ok, base = pcall(new_base, plan.store, value, stamp)
+local function committed_base(plan, value, stamp, expires_at)
+  local ok, base = pcall(new_base, plan.store, value, stamp, expires_at)
   if ok then
     return base
   end
   log_failure(("version of the store '%s'"):format(plan.store_name), base)
-  return { value = value, stamp = stamp, version = 0 }
+  return { value = value, is_present = value ~= nil, stamp = stamp, version = 0 }
 end
 
 -- A store that failed: what it sent before may have been applied. What the server itself refused was not.
@@ -95,7 +121,7 @@ function update.attempt(client, plan, cell, base, value, token)
   client.rtt = now() - sent
   if ok and result == "committed" then
     plan.committed = { value = value, stamp = a, version = 0 }
-    local committed = committed_base(plan, value, a)
+    local committed = committed_base(plan, value, a, expiry_of_written(cell, base, value, sent))
     plan.attempting, plan.committed = nil, committed
     client:keep_base(cell, committed)
     return "committed", committed
