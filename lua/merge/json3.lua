@@ -1,11 +1,10 @@
 -- merge "json3": three-way merge of JSON documents, field by field. A field that only one side changed is taken from that side, deletions
 -- included; objects that both changed are merged in the same way; anything else that both changed differently is a conflict on that
 -- field, and goes to the rule: theirs, mine, max, min, sum (both changes of a number), or fail. A table gives rules by path, the first
--- element that for all else: rule = { "theirs", ["stock.count"] = "sum", log = "mine" }; a path speaks for all below it. Arrays are taken
--- as a whole. Runs on Lua 5.1 and 5.4.
+-- element that for all else: rule = { "theirs", ["stock.count"] = "sum", log = "mine" }; a path speaks for all below it. A dot or a
+-- backslash in a key has a backslash before it: [ [[a\.b]] ]. Arrays are taken as a whole. Runs on Lua 5.1 and 5.4.
 
 local document = require "vlock.document"
-local json = require "vlock.json"
 local number = require "vlock.number"
 local ABSENT = document.ABSENT
 
@@ -21,16 +20,16 @@ local rules = {
   end,
 }
 
--- The number in a field, or its digits where a Lua number cannot hold it.
-local function number_in(value)
-  return type(value) == "number" and value or json.digits(value)
-end
+local number_in = document.number_in
 
 local function with_numbers(name, combine)
   rules[name] = function(base, theirs, mine, path)
     local their_number, my_number = number_in(theirs), number_in(mine)
     if not their_number or not my_number then
       error("merge 'json3': both changed " .. path .. ", which is no number on both sides: rule '" .. name .. "' cannot decide", 0)
+    end
+    if base ~= ABSENT and not number_in(base) then
+      error("merge 'json3': both changed " .. path .. ", which was no number before: rule '" .. name .. "' cannot decide", 0)
     end
     return combine(number_in(base), their_number, my_number, theirs, mine, path)
   end
@@ -64,6 +63,21 @@ local function check_rule(rule)
   end
 end
 
+-- The path of what a field stands in; nil: the document. A dot behind a backslash belongs to a key.
+local function parent_of(path)
+  local at = 0
+  local last
+  repeat
+    at = string.find(path, "[\\.]", at + 1)
+    if at and string.sub(path, at, at) == "." then
+      last = at
+    elseif at then
+      at = at + 1
+    end
+  until not at
+  return last and string.sub(path, 1, last - 1)
+end
+
 -- The rule for a path: its own, that of the nearest object around it, or the one for all else.
 local function rule_at(rule, path)
   if type(rule) == "string" then
@@ -75,7 +89,7 @@ local function rule_at(rule, path)
     if name then
       return rules[name]
     end
-    path = string.match(path, "^(.*)%.[^.]*$")
+    path = parent_of(path)
   end
   return rules[rule[1] or "theirs"]
 end
@@ -94,7 +108,7 @@ local function merge_objects(base, theirs, mine, path, rule)
   local merged = {}
   local function take(key)
     if merged[key] == nil then
-      local value = merge(child(base, key), child(theirs, key), child(mine, key), path .. "." .. key, rule)
+      local value = merge(child(base, key), child(theirs, key), child(mine, key), path .. "." .. string.gsub(key, "[\\.]", "\\%0"), rule)
       if value ~= ABSENT then
         merged[key] = value
       end

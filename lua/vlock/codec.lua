@@ -23,7 +23,7 @@ codec.string = {
 codec.json = {
   name = "json",
   decode = function(bytes)
-    return bytes and require("vlock.json").decode(bytes)
+    return bytes and require("vlock.json").decode_document(bytes)
   end,
   encode = function(value)
     return require("vlock.json").encode_bytes(value)

@@ -2,6 +2,7 @@
 -- Lua 5.1 and 5.4.
 
 local json = require "vlock.json"
+local number = require "vlock.number"
 
 local document = { ABSENT = {} }
 
@@ -45,10 +46,17 @@ function document.is_object(value)
   return type(value) == "table" and value ~= document.ABSENT and not json.digits(value) and not json.is_array(value)
 end
 
+-- What stands for a number: one, or the digits of one.
+local function number_in(value)
+  return type(value) == "number" and value or json.digits(value)
+end
+
 --- Whether two trees say the same.
 function document.equal(a, b)
   if a == b then
     return true
+  elseif number_in(a) and number_in(b) then
+    return number.compare(number_in(a), number_in(b)) == 0
   elseif type(a) ~= "table" or type(b) ~= "table" or a == document.ABSENT or b == document.ABSENT
       or json.is_array(a) ~= json.is_array(b) then
     return false
@@ -86,5 +94,7 @@ function document.apply_patch(target, patch)
   end
   return result
 end
+
+document.number_in = number_in
 
 return document

@@ -14,7 +14,8 @@ function json.array(list)
   return setmetatable(list, array_type)
 end
 
--- A number that a Lua number cannot hold exactly: {text = its digits}. Equal to another one of the same digits.
+-- A number that a Lua number cannot hold exactly: {text = its digits}. Equal to another one of the same digits; ordered as numbers are. What
+-- is calculated with one is a float, as everywhere in Lua; a whole number would lose digits without a word, and is refused.
 local digits_type = {
   __eq = function(a, b)
     return a.text == b.text
@@ -23,6 +24,37 @@ local digits_type = {
     return self.text
   end,
 }
+
+local function text_of(value)
+  return type(value) == "table" and value.text or value
+end
+
+function digits_type.__lt(a, b)
+  return numbers.compare(text_of(a), text_of(b)) < 0
+end
+
+function digits_type.__le(a, b)
+  return numbers.compare(text_of(a), text_of(b)) <= 0
+end
+
+local function as_float(value)
+  local text = text_of(value)
+  if type(value) == "table" and string.find(text, "^-?%d+$") then
+    error("the whole number " .. text .. " is too large to calculate with exactly: tonumber(tostring(x)) makes a float of it", 3)
+  end
+  return tonumber(text)
+end
+
+digits_type.__add = function(a, b) return as_float(a) + as_float(b) end
+digits_type.__sub = function(a, b) return as_float(a) - as_float(b) end
+digits_type.__mul = function(a, b) return as_float(a) * as_float(b) end
+digits_type.__div = function(a, b) return as_float(a) / as_float(b) end
+digits_type.__mod = function(a, b) return as_float(a) % as_float(b) end
+digits_type.__pow = function(a, b) return as_float(a) ^ as_float(b) end
+digits_type.__unm = function(a) return -as_float(a) end
+
+-- How numbers were spelled that would be written otherwise, 1.0 and 1e5: by the table they stand in, by key: {number, text}.
+local spellings = setmetatable({}, { __mode = "k" })
 
 --- The digits of a number that decode_exact kept as they were; nil for anything else.
 function json.digits(value)
@@ -59,19 +91,22 @@ local function utf8_bytes(code)
 end
 
 -- \uXXXX at `at`, perhaps a surrogate pair: the bytes and where it ends.
-local function read_unicode(text, at)
+local function read_unicode(text, at, keeps_halves)
   local high = tonumber(string.match(text, "^\\u(%x%x%x%x)", at), 16)
   if high < 0xd800 or high > 0xdfff then
     return utf8_bytes(high), at + 6
   end
   local low = tonumber(string.match(text, "^\\u(%x%x%x%x)", at + 6) or "0", 16)
   if high > 0xdbff or low < 0xdc00 or low > 0xdfff then
-    fail(text, at, "half of a surrogate pair")
+    if not keeps_halves then
+      fail(text, at, "half of a surrogate pair")
+    end
+    return utf8_bytes(high), at + 6 -- half of a pair: three bytes that are written back as the escape that it was
   end
   return utf8_bytes(0x10000 + (high - 0xd800) * 1024 + low - 0xdc00), at + 12
 end
 
-local function read_string(text, start)
+local function read_string(text, start, keeps_halves)
   local pieces, at = {}, start + 1
   while true do
     local stop = string.find(text, '[%c"\\]', at)
@@ -87,7 +122,7 @@ local function read_string(text, start)
     elseif byte ~= "\\" then
       fail(text, stop, "a control character in a string")
     elseif string.find(text, "^u%x%x%x%x", stop + 1) then
-      pieces[#pieces + 1], at = read_unicode(text, stop)
+      pieces[#pieces + 1], at = read_unicode(text, stop, keeps_halves)
     else
       local plain = unescaped[string.sub(text, stop + 1, stop + 1)]
       if not plain then
@@ -98,6 +133,7 @@ local function read_string(text, start)
   end
 end
 
+-- For scripts, as Redis has it.
 local function plain_number(text)
   local number = tonumber(text)
   if math.type and math.type(number) == "float" and number >= -EXACT and number <= EXACT then
@@ -106,24 +142,46 @@ local function plain_number(text)
   return number
 end
 
--- Up to 15 significant digits survive a float, whole numbers up to 2^53 do, and so does what would be written the same way.
+local function keep_digits(text)
+  return setmetatable({ text = text }, digits_type)
+end
+
+-- For what is only passed on: a number where it would be written in the same way, on either Lua.
 local function exact_number(text)
   local number = tonumber(text)
-  if number - number ~= 0 then
-    return setmetatable({ text = text }, digits_type)
-  end
-  local is_whole = string.find(text, "^-?%d+$")
-  local is_kept = numbers.text(number) == text
-  if is_whole then
-    is_kept = is_kept and number >= -EXACT and number <= EXACT or number == 0
-  elseif not is_kept then
-    local mantissa = string.gsub(string.match(text, "^-?([%d.]+)"), "%.", "")
-    is_kept = #string.gsub(string.gsub(mantissa, "^0+", ""), "0+$", "") <= 15
-  end
-  if is_kept then
+  local is_small = number >= -EXACT and number <= EXACT
+  if numbers.text(number) == text and (is_small or string.find(text, "[.eE]")) then
     return plain_number(text)
   end
-  return setmetatable({ text = text }, digits_type)
+  return keep_digits(text)
+end
+
+-- Whether a float holds what the text says: up to 15 significant digits it does, and more where it would be written in the same way.
+local function is_held(text, number)
+  if number - number ~= 0 then
+    return false
+  end
+  local mantissa = string.gsub(string.match(text, "^-?([%d.]+)"), "%.", "")
+  local digits = string.gsub(string.gsub(mantissa, "^0+", ""), "0+$", "")
+  if number == 0 then
+    return digits == ""
+  elseif string.find(text, "^-?%d+$") then
+    return number >= -EXACT and number <= EXACT
+  end
+  return #digits <= 15 or numbers.text(number) == text
+end
+
+-- For what is calculated with, on Lua 5.4: whole numbers to 2^63, and all that a float holds. The second result: how it was spelled.
+local function document_number(text)
+  local number = tonumber(text)
+  if math.type(number) == "integer" and number ~= 0 then
+    return number
+  elseif not is_held(text, number) then
+    return keep_digits(text)
+  elseif number == 0 and string.find(text, "^-") then
+    return -0.0, text
+  end
+  return plain_number(text), text
 end
 
 local function read_number(text, at, to_number)
@@ -134,7 +192,18 @@ local function read_number(text, at, to_number)
   local _, fraction = string.find(text, "^%.%d+", stop + 1)
   local _, exponent = string.find(text, "^[eE][+-]?%d+", (fraction or stop) + 1)
   local digits = string.sub(text, at, exponent or fraction or stop)
-  return to_number(digits), at + #digits
+  local number, spelled = to_number(digits)
+  return number, at + #digits, spelled
+end
+
+local number_text
+
+-- Notes the spelling of the number that was put at this key.
+local function note_spelling(container, key, spelled)
+  if spelled and number_text(container[key]) ~= spelled then
+    spellings[container] = spellings[container] or {}
+    spellings[container][key] = { number = container[key], text = spelled }
+  end
 end
 
 local read_value
@@ -147,7 +216,9 @@ local function read_array(text, at, depth, to_number)
   end
   while true do
     count = count + 1
-    list[count], at = read_value(text, at, depth, to_number)
+    local spelled
+    list[count], at, spelled = read_value(text, at, depth, to_number)
+    note_spelling(list, count, spelled)
     at = skip_space(text, at)
     local byte = string.sub(text, at, at)
     if byte == "]" then
@@ -171,12 +242,14 @@ local function read_object(text, at, depth, to_number)
       fail(text, at, "a key must be a string")
     end
     local key
-    key, at = read_string(text, at)
+    key, at = read_string(text, at, to_number ~= plain_number)
     at = skip_space(text, at)
     if string.sub(text, at, at) ~= ":" then
       fail(text, at, "behind a key comes :")
     end
-    object[key], at = read_value(text, at + 1, depth, to_number)
+    local spelled
+    object[key], at, spelled = read_value(text, at + 1, depth, to_number)
+    note_spelling(object, key, spelled)
     at = skip_space(text, at)
     local byte = string.sub(text, at, at)
     if byte == "}" then
@@ -201,7 +274,7 @@ function read_value(text, at, depth, to_number)
   elseif byte == "[" then
     return read_array(text, at, depth + 1, to_number)
   elseif byte == '"' then
-    return read_string(text, at)
+    return read_string(text, at, to_number ~= plain_number) -- a document keeps what it was not asked to change
   end
   local word = string.match(text, "^%l+", at)
   if word and words[word] ~= nil then
@@ -228,6 +301,12 @@ end
 -- that it was (see json.digits) and is written as them.
 function json.decode_exact(text)
   return read_document(text, exact_number)
+end
+
+--- The same for an update function, which calculates with what it is given: whole numbers to 2^63 and fractions of 15 digits are numbers
+-- (written as they were spelled, where they still stand in their place), all others json.digits. For Lua 5.4.
+function json.decode_document(text)
+  return read_document(text, document_number)
 end
 
 --- The value of a JSON text as lua-cjson has it: many times as fast, for what is one line of many. All numbers are floats. Raises on bad
@@ -278,8 +357,15 @@ local function escape_invalid(text)
   return table.concat(pieces)
 end
 
+-- Half of a surrogate pair, as utf8_bytes makes it.
+local function escape_half(bytes)
+  local _, b, c = string.byte(bytes, 1, 3)
+  return string.format("\\u%04x", 0xd000 + (b - 0x80) * 64 + c - 0x80)
+end
+
 local function escape_controls(text)
-  return (string.gsub(text, '[%c"\\\127]', escape_byte))
+  local escaped = string.gsub(text, '[%c"\\\127]', escape_byte)
+  return (string.gsub(escaped, "\237[\160-\191][\128-\191]", escape_half))
 end
 
 local function escape_all(text)
@@ -287,29 +373,58 @@ local function escape_all(text)
   return string.find(escaped, "[\128-\255]") and escape_invalid(escaped) or escaped
 end
 
-local function encode_number(number)
-  if number - number ~= 0 then
-    error("a number that is not finite cannot be written as JSON", 0)
+local trail = {} -- the keys on the way to what is being written: nothing waits while it is
+
+-- Raises: this cannot be written, and where it stands.
+local function refuse(what, depth)
+  local path = { "$" }
+  for i = 1, depth do
+    path[i + 1] = type(trail[i]) == "number" and "[" .. trail[i] .. "]" or "." .. tostring(trail[i])
+  end
+  error(what .. " cannot be written as JSON, at " .. table.concat(path), 0)
+end
+
+function number_text(number)
+  if number == 0 and 1 / number < 0 and math.type then
+    return "-0"
   end
   return numbers.text(number)
 end
 
--- How long the array is that a table would be written as; nil: it is an object. A list may have holes, which are written as null, as long
--- as it is short or at least half full: lua-cjson's rule.
-local function array_length(value)
-  if getmetatable(value) == array_type then
-    return #value
+local function encode_number(number, depth)
+  if number - number ~= 0 then
+    refuse("a number that is not finite", depth)
   end
-  local count, largest = 0, 0
+  return number_text(number)
+end
+
+-- How many keys of a list a table has, the largest of them, and a key that is none of a list.
+local function count_keys(value)
+  local count, largest, other = 0, 0, nil
   for key in pairs(value) do
     if type(key) ~= "number" or key < 1 or key ~= math.floor(key) then
-      return nil
+      other = key
+    else
+      count, largest = count + 1, math.max(largest, key)
     end
-    count, largest = count + 1, math.max(largest, key)
   end
-  if count > 0 and (largest <= 10 or largest <= 2 * count) then
+  return count, largest, other
+end
+
+-- How long the array is that a table would be written as; nil: it is an object, as what was read as [] becomes where it is given keys. A
+-- list may have holes, which are written as null, as long as it is short or at least half full: lua-cjson's rule. The second result: why
+-- it cannot be written, though it was read as a list.
+local function array_length(value)
+  local count, largest, other = count_keys(value)
+  local is_marked = getmetatable(value) == array_type
+  if is_marked and count == 0 and other == nil then
+    return 0
+  elseif other ~= nil then
+    return nil, is_marked and count > 0 and "a list that has a key '" .. tostring(other) .. "' as well"
+  elseif count > 0 and (largest <= 10 or largest <= 2 * count) then
     return largest
   end
+  return nil, is_marked and string.format("a list of %d with an element %d", count, largest)
 end
 
 --- Whether a table would be written as an array: it is marked as one, or is a list that is not empty.
@@ -319,10 +434,20 @@ end
 
 local encode
 
+-- What stands in a table at a key: as it was spelled, where it is the number that was read there.
+local function encode_at(container, key, inner, depth, escape)
+  local spelled = type(inner) == "number" and spellings[container] and spellings[container][key]
+  if spelled and spelled.number == inner and math.type(spelled.number) == math.type(inner) then
+    return spelled.text
+  end
+  trail[depth] = key
+  return encode(inner, depth, escape)
+end
+
 local function encode_array(value, length, depth, escape)
   local pieces = {}
   for i = 1, length do
-    pieces[i] = encode(value[i], depth, escape)
+    pieces[i] = encode_at(value, i, value[i], depth, escape)
   end
   return "[" .. table.concat(pieces, ",") .. "]"
 end
@@ -330,16 +455,18 @@ end
 local function encode_object(value, depth, escape)
   local names, by_name = {}, {}
   for key, inner in pairs(value) do
-    local name = type(key) == "number" and encode_number(key) or key
+    local name = type(key) == "number" and encode_number(key, depth - 1) or key
     if type(name) ~= "string" then
-      error("a table with a " .. type(key) .. " as key cannot be written as JSON", 0)
+      refuse("a table with a " .. type(key) .. " as key", depth - 1)
+    elseif by_name[name] ~= nil then
+      refuse("a table with the number " .. name .. " and the text \"" .. name .. "\" as keys", depth - 1)
     end
     names[#names + 1] = name
     by_name[name] = inner
   end
   table.sort(names)
   for i, name in ipairs(names) do
-    names[i] = '"' .. escape(name) .. '":' .. encode(by_name[name], depth, escape)
+    names[i] = '"' .. escape(name) .. '":' .. encode_at(value, name, by_name[name], depth, escape)
   end
   return "{" .. table.concat(names, ",") .. "}"
 end
@@ -349,21 +476,23 @@ function encode(value, depth, escape)
   if kind == "string" then
     return '"' .. escape(value) .. '"'
   elseif kind == "number" then
-    return encode_number(value)
+    return encode_number(value, depth)
   elseif kind == "boolean" then
     return tostring(value)
   elseif value == nil or value == json.null then
     return "null"
   elseif kind ~= "table" then
-    error("a " .. kind .. " cannot be written as JSON", 0)
+    refuse("a " .. kind, depth)
   elseif depth > DEPTH then
-    error("a table nested deeper than " .. DEPTH .. " cannot be written as JSON", 0)
+    refuse("a table nested deeper than " .. DEPTH, 0)
   end
   if json.digits(value) then
     return value.text
   end
-  local length = array_length(value)
-  if length then
+  local length, wrong = array_length(value)
+  if wrong then
+    refuse(wrong, depth)
+  elseif length then
     return encode_array(value, length, depth + 1, escape)
   end
   return encode_object(value, depth + 1, escape)

@@ -4,6 +4,7 @@
 local number = {}
 
 number.EXACT = 9007199254740992 -- 2^53
+local LARGEST_FRACTION = 562949953421312 -- 2^49: beside it a float holds one decimal and more
 local EXACT_DIGITS = "9007199254740992"
 
 -- The sign and the digits of a whole number, without leading zeros; nil for anything else.
@@ -43,28 +44,51 @@ function number.read(value, who, absent)
   return read
 end
 
---- -1, 0 or 1: a is less than, equal to, greater than b. Whole numbers of any length are compared exactly.
-function number.compare(a, b)
-  local sign_a, digits_a = whole(a)
-  local sign_b, digits_b = whole(b)
-  if digits_a and digits_b then
-    if sign_a ~= sign_b then
-      return sign_a
-    end
-    return sign_a * compare_digits(digits_a, digits_b)
+-- A decimal text as sign, digits and exponent: 0.DIGITS times ten to the exponent; no digits: zero. nil: it is no decimal number.
+local function decimal(value)
+  local text = type(value) == "number" and number.text(value) or value
+  local sign, before, after, power = string.match(text, "^([+-]?)(%d*)%.?(%d*)[eE]?([+-]?%d*)$")
+  if not sign or before .. after == "" or string.find(text, "[eE]") and not tonumber(power) then
+    return nil
   end
-  a, b = tonumber(a) + 0.0, tonumber(b) + 0.0
-  return a == b and 0 or (a < b and -1 or 1)
+  local digits, exponent = before .. after, #before + (tonumber(power) or 0)
+  local zeros = #string.match(digits, "^0*")
+  digits = string.gsub(string.sub(digits, zeros + 1), "0+$", "")
+  return sign == "-" and digits ~= "" and -1 or 1, digits, exponent - zeros
+end
+
+local function compare_sizes(digits_a, exponent_a, digits_b, exponent_b)
+  if digits_a == "" or digits_b == "" then
+    return digits_a == digits_b and 0 or (digits_a == "" and -1 or 1)
+  elseif exponent_a ~= exponent_b then
+    return exponent_a < exponent_b and -1 or 1
+  end
+  return digits_a == digits_b and 0 or (digits_a < digits_b and -1 or 1)
+end
+
+--- -1, 0 or 1: a is less than, equal to, greater than b: numbers, or decimal texts of any length and size. Exact.
+function number.compare(a, b)
+  local sign_a, digits_a, exponent_a = decimal(a)
+  local sign_b, digits_b, exponent_b = decimal(b)
+  if not sign_a or not sign_b then -- what is not finite
+    a, b = tonumber(a) + 0.0, tonumber(b) + 0.0
+    return a == b and 0 or (a < b and -1 or 1)
+  elseif sign_a ~= sign_b then
+    return digits_a .. digits_b == "" and 0 or sign_a
+  end
+  return sign_a * compare_sizes(digits_a, exponent_a, digits_b, exponent_b)
 end
 
 -- The number, and whether it is a whole one; refused where a float could not hold it.
 local function read_exact(value, who)
   local read = number.read(value, who, 0)
-  local _, digits = whole(value)
-  if digits and compare_digits(digits, EXACT_DIGITS) > 0 or not digits and math.abs(read) > number.EXACT then
-    error(who .. " is beyond 2^53 and cannot be added to exactly: " .. tostring(value), 0)
+  local _, digits, exponent = decimal(read == 0 and "0" or value)
+  local is_whole = #digits <= exponent or digits == ""
+  local _, whole_digits = whole(value)
+  if whole_digits and compare_digits(whole_digits, EXACT_DIGITS) > 0 or math.abs(read) > (is_whole and number.EXACT or LARGEST_FRACTION) then
+    error(who .. " is too large to be added to exactly: the limit is 2^53, and with a fraction 2^49: " .. tostring(value), 0)
   end
-  return read, read == math.floor(read)
+  return read, is_whole
 end
 
 --- theirs + (mine - base): both changes count. Whole numbers are exact up to 2^53, and what would go beyond is refused. An absent value
@@ -77,9 +101,11 @@ function number.add_change(base, theirs, mine, who)
   local change = mine - base
   local sum = theirs + change
   -- A float rounds 2^53 + 1 to 2^53: then the change is not what the sum differs by.
-  local is_rounded = is_base_whole and are_theirs_whole and is_mine_whole and sum - theirs ~= change
+  local is_whole = is_base_whole and are_theirs_whole and is_mine_whole
+  local is_rounded = is_whole and sum - theirs ~= change
+    or not is_whole and math.max(math.abs(sum), math.abs(theirs), math.abs(mine)) > LARGEST_FRACTION
   if is_rounded or math.abs(change) > number.EXACT or math.abs(sum) > number.EXACT then
-    error(who .. "the sum is beyond 2^53 and cannot be exact", 0)
+    error(who .. "the sum is too large to be exact: the limit is 2^53, and with fractions 2^49", 0)
   end
   return sum
 end

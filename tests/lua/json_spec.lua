@@ -39,7 +39,7 @@ describe("json", function()
 
   it("escapes bytes that are not UTF-8, and refuses what JSON does not have", function()
     assert.are.equal('"a\\u00ff\\u00c3b"', json.encode("a\255\195b"))
-    assert.are.equal('"\\u00ed\\u00a0\\u0080"', json.encode("\237\160\128")) -- half of a surrogate pair
+    assert.are.equal('"\\ud800"', json.encode("\237\160\128")) -- half of a surrogate pair
     for _, bad in ipairs { 0 / 0, math.huge, print, { [true] = 1 } } do
       assert.is_false((pcall(json.encode, bad)))
     end
