@@ -84,6 +84,14 @@ int64_t vlock_histogram_count(const struct vlock_histogram *histogram)
     return histogram->count;
 }
 
+/* The least whole number that is percent / 100 of count or more: in integers, since 0.999 * 1000 is more than 999 in floats. */
+static int64_t rank_of(double percent, int64_t count)
+{
+    const int64_t whole = 1000000000;
+    int64_t part = llround(percent / 100 * (double)whole);
+    return count / whole * part + (count % whole * part + whole - 1) / whole;
+}
+
 int64_t vlock_histogram_percentile(const struct vlock_histogram *histogram, double percent)
 {
     if (histogram->count == 0)
@@ -92,7 +100,7 @@ int64_t vlock_histogram_percentile(const struct vlock_histogram *histogram, doub
         return histogram->min;
     if (percent >= 100)
         return histogram->max;
-    int64_t rank = (int64_t)ceil(percent / 100 * (double)histogram->count), seen = 0;
+    int64_t rank = rank_of(percent, histogram->count), seen = 0;
     int bucket = 0;
     for (; bucket < BUCKETS - 1; bucket++) {
         seen += histogram->buckets[bucket];

@@ -4,7 +4,7 @@ return {
   doc = "Sleep half of an exponentially growing time, and a random part of the other half.",
   params = { base = "1ms", cap = "250ms" },
   backoff = function(p, c)
-    local half = math.min(p.cap, p.base * 2 ^ c.attempt) / 2
+    local half = math.min(p.cap, p.base * 2 ^ math.min(c.attempt, 1023)) / 2
     return half + c.random() * half
   end,
 }

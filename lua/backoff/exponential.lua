@@ -4,6 +4,6 @@ return {
   doc = "Sleep base * 2^n, at most cap.",
   params = { base = "1ms", cap = "250ms" },
   backoff = function(p, c)
-    return math.min(p.cap, p.base * 2 ^ c.attempt)
+    return math.min(p.cap, p.base * 2 ^ math.min(c.attempt, 1023))
   end,
 }

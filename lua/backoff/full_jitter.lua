@@ -4,6 +4,6 @@ return {
   doc = "Sleep a uniform random time below an exponentially growing ceiling.",
   params = { base = "1ms", cap = "250ms" },
   backoff = function(p, c)
-    return c.random() * math.min(p.cap, p.base * 2 ^ c.attempt)
+    return c.random() * math.min(p.cap, p.base * 2 ^ math.min(c.attempt, 1023))
   end,
 }

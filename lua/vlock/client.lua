@@ -25,14 +25,16 @@ local function new_writer()
 end
 
 --- opts: policies (function from the options of an update to a policy's instance), stores (function from a store's name to the store),
--- random (function returning numbers in [0,1)), worker (its number, 1 by default), combiner (of vlock.combine, with whose other users this
--- client's updates become common commits where they ask for it; by default one of its own), combines (whether they all ask for it).
+-- random (function returning numbers in [0,1)), sleep (function of seconds: the pauses of a policy), worker (its number, 1 by default),
+-- combiner (of vlock.combine, with whose other users this client's updates become common commits where they ask for it; by default one of
+-- its own), combines (whether they all ask for it).
 local function new(opts)
   return setmetatable({
     writer = opts.writer or new_writer(),
     sequence = 0,
     worker = opts.worker or 1,
     random = opts.random or core.random,
+    sleep = opts.sleep or core.sleep,
     policies = opts.policies,
     stores = opts.stores,
     combiner = opts.combiner or combine.new(),
@@ -181,6 +183,9 @@ function Client:compare_and_set(key, value, expected, opts)
   end
   local text = codecs.for_server(plan.codec, value)
   local result, theirs = update.attempt(self, plan, cell, base, text, self:token())
+  if result == "busy" then
+    return nil, outcome.new("gave_up", { reason = "the server is too busy to answer: LOADING, BUSY or TRYAGAIN" })
+  end
   if result == "committed" then
     knowledge_of(self, cell).seen = value ~= nil and theirs.stamp or nil
     return theirs.version, theirs.stamp

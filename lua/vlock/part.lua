@@ -2,7 +2,7 @@
 -- function in place, or as a group of retries. A part is found first and bound later, so that -p can change its parameters in between.
 --
 -- Of a part: name; doc; slots, the functions behind it with their parameters; members and mode ("all", "any"), of a group only.
--- Of a slot: kind, name, fn, declared (parameters), given, where (begins the messages about them), prefix (of their names in a group:
+-- Of a slot: kind, name, fn, on_success, declared (parameters), given, where (begins the messages about them), prefix (of their names in a group:
 -- "attempts."); when it is bound: p, their values.
 
 local chunk = require "vlock.chunk"
@@ -15,7 +15,7 @@ local DELETE = require("vlock.update").DELETE
 
 local part = { KINDS = { "retry", "backoff", "merge" } }
 
-local FIELDS = { "retry", "backoff", "merge", "params", "doc", "name", "scenario", "on_conflict", "on_commit", "on_give_up" }
+local FIELDS = { "retry", "backoff", "merge", "params", "doc", "name", "scenario", "on_conflict", "on_commit", "on_give_up", "on_success" }
 
 -- What each field of a policy's table may hold, and how that is said.
 local part_types = { ["function"] = true, string = true, table = true, said = "a function, a name or a table" }
@@ -24,7 +24,7 @@ local field_types = {
   params = { table = true, said = "a table" }, scenario = { table = true, said = "a table" },
   doc = { string = true, said = "a text" }, name = { string = true, said = "a text" },
   on_conflict = { ["function"] = true, said = "a function" }, on_commit = { ["function"] = true, said = "a function" },
-  on_give_up = { ["function"] = true, said = "a function" },
+  on_give_up = { ["function"] = true, said = "a function" }, on_success = { ["function"] = true, said = "a function" },
 }
 
 local function fail(where, ...)
@@ -103,11 +103,11 @@ local checks = {}
 
 function checks.retry(fn, p)
   return function(c)
-    local goes_on, reason = fn(p, c)
+    local goes_on, more, take = fn(p, c)
     if goes_on == true then
-      return true
+      return true, tonumber(more), take
     elseif goes_on == false then
-      return false, reason
+      return false, more
     end
     fail(part.place_of(fn), "retry must return true, or false and a reason, not %s", tostring(goes_on))
   end
@@ -171,7 +171,9 @@ local function from_file(kind, name, given, context, trail)
   if not fn then
     fail(path, "has no function %s, which a file in %s/ must have", kind, kind)
   elseif type(fn) == "function" then
-    local slot = new_slot(kind, fn, { name = name, declared = file.params, given = given, where = where })
+    local slot = new_slot(kind, fn, {
+      name = name, declared = file.params, given = given, where = where, on_success = kind == "retry" and file.on_success or nil,
+    })
     return { name = name, doc = file.doc, slots = { slot } }
   elseif trail[path] then
     fail(path, "its %s is named in a circle", kind)
@@ -240,7 +242,9 @@ end
 --- A function in the table of a policy, which takes the parameters that the table declares.
 function part.own(kind, fn, spec)
   local name = spec.name or "(" .. part.place_of(fn) .. ")"
-  return { name = name, doc = spec.doc, slots = { new_slot(kind, fn, { name = name, declared = spec.params, where = spec.name }) } }
+  return { name = name, doc = spec.doc, slots = { new_slot(kind, fn, {
+    name = name, declared = spec.params, where = spec.name, on_success = kind == "retry" and spec.on_success or nil,
+  }) } }
 end
 
 -- ---- groups
@@ -259,17 +263,46 @@ part.all, part.any = group("all"), group("any")
 
 -- ---- binding
 
-local function bind_group(calls, stops_at)
+-- Both functions called, where there are both.
+local function both(a, b)
+  return a and b and function()
+    a()
+    b()
+  end or a or b
+end
+
+-- Goes on while every one of them does, and no longer than the first to end.
+local function bind_all(calls)
   return function(c)
-    local reason
+    local earliest, takes
     for _, call in ipairs(calls) do
-      local goes_on, why = call(c)
-      if goes_on == stops_at then
-        return goes_on, why
+      local goes_on, more, take = call(c)
+      if not goes_on then
+        return false, more
       end
-      reason = reason or why
+      earliest = math.min(earliest or math.huge, more or math.huge)
+      takes = both(takes, take)
     end
-    return not stops_at, reason
+    return true, earliest, takes
+  end
+end
+
+-- Goes on while one of them does, and as long as the last to end: the first that does so for ever decides.
+local function bind_any(calls)
+  return function(c)
+    local latest, reason, takes
+    for _, call in ipairs(calls) do
+      local goes_on, more, take = call(c)
+      if goes_on and (more or math.huge) > (latest or -1) then
+        latest, takes = more or math.huge, take
+      elseif not goes_on then
+        reason = reason or more
+      end
+      if latest == math.huge then
+        break
+      end
+    end
+    return latest ~= nil, latest or reason, takes
   end
 end
 
@@ -280,11 +313,22 @@ function part.bind(found)
     for i, member in ipairs(found.members) do
       calls[i] = part.bind(member)
     end
-    return bind_group(calls, found.mode == "any")
+    return (found.mode == "any" and bind_any or bind_all)(calls)
   end
   local slot = found.slots[1]
   slot.p = params.resolve(slot.declared, slot.given, slot.where)
   return checks[slot.kind](slot.fn, slot.p)
+end
+
+--- Of a part that is bound: the functions that hear of every commit, as a list that is added to.
+function part.add_listeners(found, list)
+  for _, slot in ipairs(found.slots) do
+    if slot.on_success then
+      list[#list + 1] = function()
+        slot.on_success(slot.p)
+      end
+    end
+  end
 end
 
 --- Of a part that is bound: its parameters' values by their names, and the same as people write them.

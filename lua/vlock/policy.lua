@@ -182,6 +182,9 @@ local function instance_of(spec, context)
   for _, kind in ipairs(KINDS) do
     instance[kind] = part.bind(parts[kind])
   end
+  local listeners = {}
+  part.add_listeners(parts.retry, listeners)
+  instance.listeners = #listeners > 0 and listeners or nil
   local described
   function instance.describe()
     described = described or description_of(parts, spec)

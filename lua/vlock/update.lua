@@ -12,7 +12,7 @@ local outcome = require "vlock.outcome"
 
 local words = require "vlock.words"
 
-local now, sleep = core.now, core.sleep
+local now = core.now
 
 local DELETE = setmetatable({}, {
   __tostring = function()
@@ -53,6 +53,12 @@ end
 
 local function is_unknown(reason)
   return type(reason) == "table" and reason.outcome == "unknown"
+end
+
+-- What a server says that cannot work just now, before it has done anything: LOADING its data, BUSY with a script, a slot on its way.
+local function is_busy(reason)
+  local text = type(reason) == "table" and rawget(reason, "err")
+  return type(text) == "string" and (text:find("^LOADING ") or text:find("^BUSY ") or text:find("^TRYAGAIN ")) ~= nil
 end
 
 local MOST_READS = 5 -- of one state, where connections die
@@ -111,8 +117,8 @@ local function failed_attempt(reason, token, has_sent)
 end
 
 --- Sends one attempt. value: text for the server, nil to delete. Returns "committed" and the new base; "conflict" and what stands there
--- now (nil where the store did not say); or "unknown" and an outcome. Raises what the server or the caller refused. From outside,
--- if the run is cut, plan.attempting tells that it was under way, and plan.committed that it was applied.
+-- now (nil where the store did not say); "busy": the server cannot work just now; or "unknown" and an outcome. Raises what the server or
+-- the caller refused. From outside, if the run is cut, plan.attempting tells that it was under way, and plan.committed that it was applied.
 function update.attempt(client, plan, cell, base, value, token)
   client.attempts = client.attempts + 1
   local sent, sent_before = now(), connections.commands_sent()
@@ -128,7 +134,9 @@ function update.attempt(client, plan, cell, base, value, token)
   end
   plan.attempting = nil
   client:forget_base(cell)
-  if not ok then
+  if not ok and is_busy(result) then
+    return "busy"
+  elseif not ok then
     return failed_attempt(result, token, connections.commands_sent() > sent_before)
   elseif result == "conflict" then
     client.conflicts = client.conflicts + 1
@@ -195,24 +203,37 @@ local function call_hook(policy, name, ...)
   end
 end
 
+local function tell_success(policy)
+  for _, listener in ipairs(policy.listeners or {}) do
+    local ok, reason = pcall(listener)
+    if not ok then
+      log_failure("on_success", reason)
+    end
+  end
+end
+
 local function give_up(policy, c, reason)
   call_hook(policy, "on_give_up", c, reason)
   return nil, outcome.new("gave_up", { reason = reason, attempts = c.attempt, theirs = c.theirs })
 end
 
--- Sleeps as the policy says, within the deadline of the options. False and a reason: it gave up.
-local function wait(plan, policy, c, started)
+-- Asks the policy, and sleeps as it says, within its deadlines and that of the options. False and a reason: it gave up. Else the seconds.
+local function wait(client, plan, policy, c, started)
   c.elapsed = now() - started
-  local goes_on, reason = policy.retry(c)
+  local goes_on, more, take = policy.retry(c)
   if not goes_on then
-    return false, reason or "the policy ended it"
+    return false, more or "the policy ended it"
   end
   local seconds = policy.backoff(c)
-  if plan.deadline and c.elapsed + seconds > plan.deadline then
-    return false, ("the deadline of %s would pass"):format(core.format_duration(plan.deadline))
+  local limit = math.min(plan.deadline or math.huge, more or math.huge)
+  if c.elapsed + seconds > limit then
+    return false, ("the deadline of %s would pass"):format(core.format_duration(limit))
+  end
+  if take then
+    take()
   end
   if seconds > 0 then
-    sleep(seconds)
+    client.sleep(seconds)
   end
   return true, seconds
 end
@@ -233,41 +254,91 @@ local function resolve(plan, policy, c, fn, theirs)
   return plan.compute(plan, fn, theirs, false)
 end
 
+-- What one update knows on its way: client, plan, cell, fn, started, and its conflict, once it has had one.
+local function new_course(client, plan, cell, fn)
+  return { client = client, plan = plan, cell = cell, fn = fn, started = now(), policy = plan.policy }
+end
+
+-- Notes a failed attempt on the conflict, and asks the policy what comes of it: as `wait`.
+local function ask(course, cause, base, wanted, theirs)
+  local c = course.c or new_conflict(course.client, course.plan, course.cell)
+  course.c = c
+  c.attempt, c.cause, c.rtt = c.attempt + 1, cause, course.client.rtt
+  c.base, c.mine = base and shown(course.plan, base), wanted
+  c.theirs = theirs and shown(course.plan, theirs)
+  if theirs then
+    c.gap = theirs.version - base.version
+  end
+  call_hook(course.policy, "on_conflict", c)
+  return wait(course.client, course.plan, course.policy, c, course.started)
+end
+
+-- f(…), tried again as the policy says while the server is too busy to answer. The first result: whether it came to an end; else the
+-- reason why it was given up.
+local function patiently(course, f, ...)
+  while true do
+    local results = table.pack(pcall(f, ...))
+    if results[1] then
+      return table.unpack(results, 1, results.n)
+    elseif not is_busy(results[2]) then
+      error(results[2], 0)
+    end
+    local goes_on, reason = ask(course, "busy")
+    if not goes_on then
+      return false, ("%s (%s)"):format(reason, results[2].err)
+    end
+  end
+end
+
+local function committed(course, wanted, state)
+  local c = course.c
+  tell_success(course.policy)
+  if c then
+    c.elapsed = now() - course.started
+    call_hook(course.policy, "on_commit", c)
+  end
+  return wanted, state.version, state
+end
+
+-- After a failed attempt: a base to try again on, or nil and why the update ends.
+local function next_base(course, result, base, wanted, theirs)
+  local goes_on, slept = ask(course, result, base, wanted, theirs)
+  local c = course.c
+  if not goes_on then
+    return nil, slept
+  elseif not theirs or slept > c.rtt then
+    local ok
+    ok, theirs = patiently(course, update.read, course.client, course.plan, course.cell)
+    if not ok then
+      return nil, theirs
+    end
+    c.theirs, c.gap = shown(course.plan, theirs), theirs.version - base.version
+    c.base, c.mine = shown(course.plan, base), wanted
+  end
+  return theirs
+end
+
 --- See Client:update. The third result is the state that was written or left, the fourth whether it was left.
 function update.run(client, plan, cell, fn)
-  local started = now()
-  local base, decision, text, wanted = first_decision(client, plan, cell, fn)
-  local policy, c = plan.policy, nil
+  local course = new_course(client, plan, cell, fn)
+  local ok, base, decision, text, wanted = patiently(course, first_decision, client, plan, cell, fn)
+  if not ok then
+    return give_up(course.policy, course.c, base)
+  end
   while decision == "write" do
     local result, theirs = update.attempt(client, plan, cell, base, text, client:token())
     if result == "committed" then
-      if c then
-        c.elapsed = now() - started
-        call_hook(policy, "on_commit", c)
-      end
-      return wanted, theirs.version, theirs
+      return committed(course, wanted, theirs)
     elseif result == "unknown" then
-      theirs.attempts = (c and c.attempt or 0) + 1
+      theirs.attempts = (course.c and course.c.attempt or 0) + 1
       return nil, theirs
     end
-
-    c = c or new_conflict(client, plan, cell)
-    c.attempt = c.attempt + 1
-    c.rtt = client.rtt
-    c.base, c.mine = shown(plan, base), wanted
-    if theirs then
-      c.theirs, c.gap = shown(plan, theirs), theirs.version - base.version
+    local reason
+    theirs, reason = next_base(course, result, base, wanted, theirs)
+    if not theirs then
+      return give_up(course.policy, course.c, reason)
     end
-    call_hook(policy, "on_conflict", c)
-    local goes_on, slept = wait(plan, policy, c, started)
-    if not goes_on then
-      return give_up(policy, c, slept)
-    end
-    if not theirs or slept > c.rtt then
-      theirs = update.read(client, plan, cell)
-      c.theirs, c.gap = shown(plan, theirs), theirs.version - base.version
-    end
-    decision, text, wanted = resolve(plan, policy, c, fn, theirs)
+    decision, text, wanted = resolve(plan, course.policy, course.c, fn, theirs)
     base = theirs
   end
   return plan.codec.decode(base.value), base.version, base, true

@@ -202,6 +202,31 @@ END
     [ "$status" -eq 2 ]
 }
 
+@test "an open loop keeps its rate however it ends: few updates, many workers, updates per worker" {
+    local end
+    for end in '-n 100 -w 1' '-n 100 -w 200' '-n 400 -w 50' '--per-worker 8 -w 50 -k 50 --dist own' '-d 400ms -w 50'; do
+        # shellcheck disable=SC2086 # options are words
+        run --separate-stderr "$vlockrun" --json --seed 1 --rate 1k $end "$TOP/lua/backoff/none.lua"
+        echo "$end: $output"
+        [ "$status" -eq 0 ]
+        # 100 arrivals: standard deviation 10 %
+        [ "$(value '0.6 < d["open_loop"]["begun"] / 1000 < 1.6 and d["commits_per_second"] > 600 and d["open_loop"]["kept_up"]')" = true ]
+    done
+    run --separate-stderr "$vlockrun" --json --rate 1M -n 20k -w 4 "$TOP/lua/backoff/none.lua"
+    [ "$status" -eq 4 ]
+    [ "$(value 'd["open_loop"]["kept_up"]')" = false ]
+    run --separate-stderr "$vlockrun" --json --rate 100 -d 0s "$TOP/lua/backoff/none.lua"
+    [ "$status" -eq 0 ]
+    [ "$(value 'd["open_loop"]["begun"]')" = 0 ]
+}
+
+@test "what shows how a run goes ends with it" {
+    local before=$SECONDS
+    run --separate-stderr "$vlockrun" --interval 20s -n 20 "$TOP/lua/backoff/none.lua"
+    [ "$status" -eq 0 ]
+    [ $((SECONDS - before)) -lt 10 ]
+}
+
 @test "a rate beyond all measure is one that it did not keep up with" {
     run --separate-stderr "$vlockrun" --rate 1e9 -d 200ms "$TOP/lua/backoff/none.lua"
     echo "$output $stderr"

@@ -247,3 +247,14 @@ load environment
     run "$vlockrun" new bakoff mine
     [[ $output == *"did you mean 'backoff'?"* ]]
 }
+
+@test "README's script of a transfer does what it says" {
+    awk '/^-- vlockrun .* transfer.lua/ { on = 1 } /^```$/ { on = 0 } on' "$TOP/README.md" >transfer.lua
+    start_server s
+    cli SET accounts '{"alice":80,"bob":1.0}'
+    run "$vlockrun" -u "$url" transfer.lua accounts , alice bob 50
+    [ "$output" = '{"alice":30,"bob":51}' ]
+    run "$vlockrun" -u "$url" transfer.lua accounts , alice bob 50
+    [ "$output" = '{"alice":30,"bob":51}' ]
+    [ "$(cli GET accounts)" = '{"alice":30,"bob":51}' ]
+}

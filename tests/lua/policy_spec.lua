@@ -116,24 +116,95 @@ describe("the bundled retries", function()
     assert.is_true(instance({ retry = "forever" }).retry(c))
   end)
 
-  it("budget lets through what its bucket holds, and what comes back with time", function()
-    local one, c, now = instance { retry = { "budget", rate = 10, burst = 3 } }, conflict(1), 0
+  -- Asks for so many retries and makes those that are granted; returns how many that were.
+  local function retries(one, c, count)
+    local made = 0
+    for _ = 1, count do
+      local goes_on, _, take = one.retry(c)
+      if goes_on then
+        made = made + 1
+        if take then
+          take()
+        end
+      end
+    end
+    return made
+  end
+
+  local function at(moment)
+    local c = conflict(1)
     c.now = function()
-      return now
+      return moment[1]
     end
-    local allowed = 0
-    for _ = 1, 10 do
-      allowed = allowed + (one.retry(c) and 1 or 0)
+    return c
+  end
+
+  it("rate_limit lets through what its bucket holds, and what comes back with time", function()
+    local moment = { 0 }
+    local one, c = instance { retry = { "rate_limit", rate = 10, burst = 3 } }, at(moment)
+    assert.are.equal(3, retries(one, c, 10))
+    moment[1] = 0.25
+    assert.are.equal(2, retries(one, c, 3))
+    moment[1] = 100
+    assert.are.equal(3, retries(one, c, 10))
+    moment[1] = 50 -- back
+    assert.are.equal(0, retries(one, c, 10))
+  end)
+
+  it("budget lets through what successes pay for, and a floor", function()
+    local moment = { 0 }
+    local one, c = instance { retry = { "budget", floor = 0, burst = 3 } }, at(moment)
+    assert.are.equal(3, retries(one, c, 10))
+    moment[1] = 1000
+    assert.are.equal(0, retries(one, c, 10))
+    for successes, expected in pairs { [9] = 0, [1] = 1, [20] = 2, [1000] = 3 } do
+      one = instance { retry = { "budget", floor = 0, burst = 3, name = "s" .. successes } }
+      retries(one, c, 3)
+      for _ = 1, successes do
+        one.listeners[1]()
+      end
+      assert.are.equal(successes == 1 and 0 or expected, retries(one, c, 10), successes .. " successes")
     end
-    assert.are.equal(3, allowed)
-    now = 0.25
-    assert.are.same({ true, true, false }, { one.retry(c), (one.retry(c)), (one.retry(c)) })
-    now = 100
-    allowed = 0
-    for _ = 1, 10 do
-      allowed = allowed + (one.retry(c) and 1 or 0)
+    one = instance { retry = { "budget", floor = 2, burst = 3, name = "floor" } }
+    retries(one, c, 3)
+    moment[1] = 1001
+    assert.are.equal(2, retries(one, c, 10))
+  end)
+
+  it("buckets are each use's own, by name and parameters", function()
+    for _, name in ipairs { "budget", "rate_limit" } do
+      local c = at { 0 }
+      local one = instance { retry = { name, burst = 3, name = "a" } }
+      local other = instance({ retry = { name, burst = 5, name = "a" } })
+      assert.are.equal(3, retries(one, c, 10))
+      assert.are.equal(5, retries(other, c, 10))
     end
-    assert.are.equal(3, allowed)
+  end)
+
+  it("no token goes for a retry that another member refuses", function()
+    for _, name in ipairs { "budget", "rate_limit" } do
+      for _, order in ipairs { 1, 2 } do
+        local list = { { name, burst = 3, name = "order" .. order } }
+        table.insert(list, order, { "attempts", max = 2 })
+        local one, c = instance { retry = vlock.all(list) }, at { 0 }
+        c.attempt = 2
+        assert.are.equal(0, retries(one, c, 20))
+        c.attempt = 1
+        assert.are.equal(3, retries(one, c, 20))
+      end
+    end
+  end)
+
+  it("deadline says until when, and all and any know what that means", function()
+    local function limit(spec)
+      local goes_on, until_when = instance({ retry = spec }).retry(conflict(1))
+      return goes_on and until_when
+    end
+    local short, long = { "deadline", max = "1s" }, { "deadline", max = "2s" }
+    assert.are.equal(1, limit(short))
+    assert.are.equal(1, limit(vlock.all { short, long, "forever" }))
+    assert.are.equal(2, limit(vlock.any { short, long }))
+    assert.are.equal(math.huge, limit(vlock.any { short, "forever" }))
   end)
 
   it("are joined by all and any", function()

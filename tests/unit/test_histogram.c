@@ -117,7 +117,7 @@ static void a_percentile_and_the_count_up_to_it_agree(void **state)
         vlock_histogram_record(histogram, (int64_t)exp(vlock_random_unit(&random) * 32));
     for (double percent = 0; percent <= 100; percent += 0.37) {
         int64_t count = vlock_histogram_count_up_to(histogram, vlock_histogram_percentile(histogram, percent));
-        assert_true((double)count >= percent / 100 * 1000);
+        assert_true((double)count >= percent / 100 * 1000 - 1e-6);
     }
     assert_int_equal(vlock_histogram_count_up_to(histogram, vlock_histogram_percentile(histogram, 100)), 1000);
     vlock_histogram_free(histogram);
@@ -143,7 +143,33 @@ static void the_deviation_is_the_textbook_one(void **state)
     vlock_histogram_free(histogram);
 }
 
+/* The rank of a percentile is a whole number: p99.9 of 1,000 is the 999th. */
+static void ranks_are_counted_in_whole_numbers(void **state)
+{
+    (void)state;
+    static const struct {
+        double percent;
+        int count, rank;
+    } cases[] = {
+        {99.9, 1000, 999}, {99.9, 10000, 9990}, {99, 100, 99}, {50, 2, 1}, {50, 3, 2}, {90, 10, 9},
+        {99.9, 100, 100},  {0.1, 1000, 1},      {29, 100, 29}, {57, 100, 57},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct vlock_histogram *histogram = vlock_histogram_new();
+        for (int rank = 1; rank <= cases[i].count; rank++)
+            vlock_histogram_record(histogram, rank <= cases[i].rank ? 10 : 200);
+        assert_int_equal(vlock_histogram_percentile(histogram, cases[i].percent), 10);
+        vlock_histogram_free(histogram);
+        histogram = vlock_histogram_new();
+        for (int rank = 1; rank <= cases[i].count; rank++)
+            vlock_histogram_record(histogram, rank < cases[i].rank ? 10 : 200);
+        assert_int_equal(vlock_histogram_percentile(histogram, cases[i].percent), 200);
+        vlock_histogram_free(histogram);
+    }
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(ranks_are_counted_in_whole_numbers),
     cmocka_unit_test(percentiles_are_within_half_a_percent),
     cmocka_unit_test(small_values_are_exact_and_large_ones_are_held_at_the_limit),
     cmocka_unit_test(sums_of_histograms_are_histograms_of_sums),

@@ -1,14 +1,16 @@
 -- When a worker begins its updates. In a closed loop: as soon as the last one has ended, and it has thought. In an open loop: when they
--- are due, at the arrivals of a Poisson process, however long earlier ones take; one that waits for its worker is late, and its latency
--- counts from when it was due. So a server that stands still for a while is seen by all that would have come meanwhile, and not by one
--- update per worker only ("coordinated omission", G. Tene).
+-- are due, at the arrivals of a Poisson process, however long earlier ones take. Whichever worker is free takes the next arrival; one that
+-- had to wait for a worker is late, and its latency counts from when it was due. So a server that stands still for a while is seen by all
+-- that would have come meanwhile, and not by one update per worker only ("coordinated omission", G. Tene).
 
 local core = require "vlock.core"
 
 local now, sleep = core.now, core.sleep
 local LONGEST_SLEEP = 0.05 -- seconds: so long until an interrupt is heeded
+local ARRIVALS = -1 -- the random stream of arrivals: not a policy's, so that they are the same for every policy
 
-local MOST_DRAWN = 10000 -- arrivals of one worker that are counted one by one
+local MOST_DRAWN = 10000 -- arrivals that are counted one by one
+local MOST_BEHIND = 0.01 -- of the updates that were due
 
 local pace = {}
 
@@ -26,71 +28,119 @@ local function sleep_until(run, due)
   return left
 end
 
-local function closed(run, worker, think)
-  return {
-    next = function()
-      if think > 0 and worker.begun > 0 then
-        local due = now() + think
-        if run.deadline and due >= run.deadline or sleep_until(run, due) > 0 then
-          return nil
-        end
-      end
-      return now()
-    end,
-    behind = function()
-      return 0
-    end,
-  }
+-- ---- the closed loop
+
+local Closed = {}
+Closed.__index = Closed
+
+--- Waits until this worker's next update begins; returns since when it counts, or nil: no more in this run.
+function Closed:next(worker)
+  local run = self.run
+  if self.think > 0 and worker.begun > 0 then
+    local due = now() + self.think
+    if run.deadline and due >= run.deadline or sleep_until(run, due) > 0 then
+      return nil
+    end
+  end
+  return now()
 end
+
+--- How the loop went: nil, for there is nothing to tell.
+function Closed.summary()
+  return nil
+end
+
+-- ---- the open loop
 
 local Open = {}
 Open.__index = Open
 
 -- The time to the next arrival: exponentially distributed, by inversion.
-function Open:draw()
-  self.due = self.due - math.log(1 - self.random()) / self.rate
+local function gap(random, rate)
+  return -math.log(1 - random()) / rate
 end
 
--- Waits until the next update is due; returns when that was, or nil where it is not due within this run.
+-- How many updates there will be, where that is known, and when the last of them is due.
+local function last_due(run, count)
+  local random, due = core.stream(run.seed, ARRIVALS), run.started
+  for _ = 1, count do
+    due = due + gap(random, run.scenario.rate)
+  end
+  return due
+end
+
 function Open:next()
   local run = self.run
-  self:draw()
-  if run.deadline and self.due >= run.deadline then
+  self.due = self.due + gap(self.random, self.rate)
+  local due = self.due
+  if run.deadline and due >= run.deadline then
     return nil
   end
-  local is_idle = self.due > now()
-  local left = sleep_until(run, self.due)
-  if is_idle and left <= 0 then
+  local is_idle = due > now()
+  local left = sleep_until(run, due)
+  if left > 0 then
+    return nil
+  elseif is_idle then
     run.lateness:record(-left)
   end
-  return left <= 0 and self.due or nil
+  self.begun = self.begun + 1
+  if self.count and now() > self.ends + LONGEST_SLEEP then
+    self.behind = self.behind + 1 -- all were due, and this one had not begun
+  end
+  return due
 end
 
--- How many updates were due before `moment` that this worker has not begun.
-function Open:behind(moment)
-  local count = -1 -- the one drawn last has begun, or is not due before
-  repeat
-    count = count + 1
+-- How many more arrivals there are before `moment`.
+function Open:count_due(moment)
+  local count, due = 0, self.due
+  while due < moment do
     if count >= MOST_DRAWN then
-      return count + math.floor((moment - self.due) * self.rate) -- as many as are to be expected
+      return count + math.floor((moment - due) * self.rate) -- as many as are to be expected
     end
-    self:draw()
-  until self.due >= moment
+    due = due + gap(self.random, self.rate)
+    count = count + (due < moment and 1 or 0)
+  end
   return count
 end
 
---- The pace of one worker of a run: next() waits until its next update begins and returns since when it counts, or nil: no more in this
--- run; behind(moment): how many were due and have not begun.
-function pace.new(run, worker)
+--- How the open loop went: wanted and begun, a second; behind, updates that had not begun when all of the run's were due; late_ms, the p99 of
+-- how late workers woke that were idle; kept_up. An update that was due while all workers were busy begins late, which its latency shows;
+-- one that has not begun at the end is shown by nothing else, so more than a hundredth of these is a failure.
+function Open:summary()
+  local run = self.run
+  local ended = math.min(run.deadline or now(), now())
+  local behind = self.behind
+  if not self.count or is_stopped(run) then
+    behind = behind + self:count_due(ended)
+  else
+    ended = math.max(self.ends, self.due)
+  end
+  local seconds = ended - run.started
+  return {
+    wanted = run.scenario.rate,
+    begun = seconds > 0 and (self.begun - self.behind) / seconds or 0,
+    behind = behind,
+    late_ms = run.lateness:percentile(99) * 1000,
+    kept_up = behind <= math.max(10, MOST_BEHIND * (self.begun + behind)),
+  }
+end
+
+--- The pace of a run that has started: next(worker), summary().
+function pace.new(run)
   local scenario = run.scenario
   if not scenario.rate then
-    return closed(run, worker, scenario.think)
+    return setmetatable({ run = run, think = scenario.think }, Closed)
   end
+  local count = scenario.commits or scenario.per_worker and scenario.per_worker * scenario.workers
   return setmetatable({
     run = run,
-    rate = scenario.rate / scenario.workers,
-    random = core.stream(run.seed, -worker.index), -- not the policy's stream: arrivals are the same for every policy
-    due = run.started,
+    rate = scenario.rate,
+    random = core.stream(run.seed, ARRIVALS),
+    due = run.started, -- of the last arrival that was taken
+    begun = 0,
+    behind = 0,
+    count = count,
+    ends = count and last_due(run, count), -- when the last update is due
   }, Open)
 end
 

@@ -34,17 +34,14 @@ end
 
 -- Calls `show` every `seconds` until the returned function is called.
 local function every(seconds, show)
-  local is_over = false
-  core.spawn(function()
-    while not is_over do
+  local task = core.spawn(function()
+    while true do
       core.sleep(seconds)
-      if not is_over then
-        show()
-      end
+      show()
     end
   end)
   return function()
-    is_over = true
+    task:cancel()
   end
 end
 

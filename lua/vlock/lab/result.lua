@@ -60,7 +60,7 @@ local function is_uneven(index, n)
   return n > 1 and (n * index - 1) / (n - 1) < 0.5
 end
 
--- Whether some workers had nothing, or nearly: then the others' speed is no merit. In an open loop, of what was theirs to do.
+-- Whether some workers had nothing, or nearly: then the others' speed is no merit. In an open loop, of what they began.
 local function is_starved(run, shares)
   if run.commits < LEAST_COMMITS * #run.workers then
     return false
@@ -69,42 +69,17 @@ local function is_starved(run, shares)
   end
   local parts = {}
   for _, worker in ipairs(run.workers) do
-    if worker.due > 0 then
-      parts[#parts + 1] = worker.commits / worker.due
+    if worker.begun > 0 then
+      parts[#parts + 1] = worker.commits / worker.begun
     end
   end
   return is_uneven(jain(parts), #parts)
-end
-
-local MOST_BEHIND = 0.01 -- of the updates that were due
-
--- How the open loop went; nil for a closed one. An update that was due while its worker was busy begins late, which its latency shows; one
--- that had not begun when the run ended is shown by nothing else, so more than a hundredth of these is a failure.
-local function open_loop(run)
-  if not run.scenario.rate then
-    return nil
-  end
-  local begun, behind = 0, 0
-  local ended = run.deadline and math.min(run.deadline, now()) or run.last_taken or now()
-  for _, worker in ipairs(run.workers) do
-    local late = worker.pace:behind(ended)
-    worker.due = worker.begun + late -- updates that were its own to do
-    begun, behind = begun + worker.begun, behind + late
-  end
-  return {
-    wanted = run.scenario.rate,
-    begun = begun / (ended - run.started),
-    behind = behind,
-    late_ms = run.lateness:percentile(99) * 1000,
-    kept_up = behind <= math.max(10, MOST_BEHIND * (begun + behind)),
-  }
 end
 
 --- The result of a run: its fields are those of the JSON that README lists. `found` is what the ledger's verification found.
 function result.new(run, found)
   local workers, seconds = run.workers, run.seconds
   local attempts, shares = sum_of(workers, "attempts"), fairness(workers)
-  local open = open_loop(run)
   local made = run.commits > 0
   return {
     vlockrun = core.version,
@@ -141,7 +116,7 @@ function result.new(run, found)
     latency_ms = latency_ms(run.latencies),
     fairness = shares,
     starved = is_starved(run, shares),
-    open_loop = open,
+    open_loop = run.open_loop,
   }
 end
 

@@ -48,6 +48,7 @@ local function new_worker(run, index)
     writer = ("%s-%d"):format(run.writer, index),
     worker = index,
     random = core.stream(run.seed, index),
+    sleep = warden.sleep(run),
     combiner = run.combiner,
     combines = run.scenario.combine,
     policies = function()
@@ -70,7 +71,6 @@ local function takes_another(run, worker)
     return false
   elseif run.left then
     run.left = run.left - 1
-    run.last_taken = run.left == 0 and now() or nil
   end
   return true
 end
@@ -123,7 +123,7 @@ local function work(run, worker)
   connections.use(run.connections[(worker.index - 1) % #run.connections + 1])
   worker.started = now()
   while takes_another(run, worker) do
-    local due = worker.pace:next()
+    local due = run.pace:next(worker)
     if not due then
       break
     end
@@ -162,9 +162,9 @@ local function run_workers(run)
   run.workers = workers
   run.started = now()
   run.deadline = run.scenario.duration and run.started + run.scenario.duration
+  run.pace = pace.new(run)
   for i, worker in ipairs(workers) do
     worker.started = run.started
-    worker.pace = pace.new(run, worker)
     worker.task = core.spawn(function()
       local ok, reason = pcall(work, run, worker)
       if not ok then
@@ -181,6 +181,7 @@ local function run_workers(run)
     error(run.fatal, 0)
   end
   run.seconds = now() - run.started
+  run.open_loop = run.pace:summary()
 end
 
 local function new_run(setup)

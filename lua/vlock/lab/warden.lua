@@ -24,36 +24,41 @@ local is_over = warden.is_over
 local function noted(worker, name, f)
   return function(...)
     worker.inside, worker.inside_since = name, now()
-    local a, b = f(...)
+    local a, b, d = f(...)
     worker.inside = nil
-    return a, b
+    return a, b, d
   end
 end
 
---- The policy for this worker, ending its updates with the run: none is tried again after it, and no sleep outlasts it by more than a slice.
+--- The policy for this worker, ending its updates with the run: none is tried again after it.
 function warden.policy(run, worker, policy)
   local bounded = {}
   for _, part in ipairs { "retry", "backoff", "merge" } do
     bounded[part] = noted(worker, part, policy[part])
   end
-  local retry, backoff = bounded.retry, bounded.backoff
+  local retry = bounded.retry
   function bounded.retry(c)
     if is_over(run) then
       return false, warden.CUT_OFF
     end
     return retry(c)
   end
-  function bounded.backoff(c)
-    local wakes_up = now() + backoff(c)
-    while wakes_up - now() > SLICE do
-      core.sleep(SLICE)
-      if is_over(run) then
+  return setmetatable(bounded, { __index = policy })
+end
+
+--- Sleeps for a worker, as core.sleep does; a sleep that would outlast the run is cut off, a slice late at most.
+function warden.sleep(run)
+  return function(seconds)
+    local wakes_up = now() + seconds
+    local left = seconds
+    while left > 0 do
+      core.sleep(math.min(left, SLICE))
+      left = wakes_up - now()
+      if left > 0 and is_over(run) then
         error(warden.CUT_OFF, 0)
       end
     end
-    return math.max(wakes_up - now(), 0)
   end
-  return setmetatable(bounded, { __index = policy })
 end
 
 --- The update function for this worker.
