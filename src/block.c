@@ -3,6 +3,7 @@
 
 #include <lauxlib.h>
 
+#include "numeric_locale.h"
 #include "scheduler.h"
 #include "task.h"
 
@@ -41,14 +42,17 @@ static int call(struct vlock_scheduler *s, lua_State *L)
     lua_pushcfunction(L, l_start);
     lua_insert(L, 1);
 
+    locale_t before = vlock_numeric_locale_use(vlock_scheduler_locale(s));
     vlock_scheduler_enter(s, &run); /* nothing raises from here … */
     if (lua_pcall(L, lua_gettop(L) - 1, 1, 0) != LUA_OK) {
         vlock_scheduler_leave(s);
+        vlock_numeric_locale_use(before);
         return lua_error(L);
     }
     while ((result = vlock_scheduler_turn(s, true, &error)) == 1)
         continue;
     vlock_scheduler_leave(s); /* … to here */
+    vlock_numeric_locale_use(before);
 
     lua_settop(L, 1);
     if (result == 0 || vlock_task_check(L, 1)->state == TASK_FAILED)

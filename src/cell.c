@@ -10,6 +10,7 @@ enum verb { VERB_GET, VERB_COMPARE_AND_SET, VERB_UPDATE };
 
 /* One call, on its way to Lua and back. */
 struct call {
+    vlock_engine *engine;
     enum verb verb;
     const char *key;
     size_t key_size;
@@ -76,7 +77,10 @@ static int l_compute(lua_State *L)
     struct vlock_update update = {.version = (int64_t)lua_tointeger(L, 2)};
     if (lua_type(L, 1) == LUA_TSTRING)
         update.present = lua_tolstring(L, 1, &update.present_size);
-    switch (call->callback(call->user, &update)) {
+    vlock_engine_call_out(call->engine, true);
+    enum vlock_decision decision = call->callback(call->user, &update);
+    vlock_engine_call_out(call->engine, false);
+    switch (decision) {
     case VLOCK_WRITE:
         if (!update.value)
             return luaL_error(L, "the callback returned VLOCK_WRITE without a value");
@@ -223,6 +227,7 @@ static enum vlock_outcome run_call(vlock_engine *engine, struct call *call)
 
 static enum vlock_outcome run(vlock_engine *engine, struct call *call)
 {
+    call->engine = engine;
     if (call->state)
         memset(call->state, 0, sizeof *call->state);
     if (vlock_engine_enter(engine, call->error) != 0)

@@ -13,10 +13,12 @@
 
 #include "clock.h"
 #include "embedded.h"
+#include "lib_files.h"
 #include "lib_lab.h"
 #include "lib_redis.h"
 #include "lib_vlock.h"
 #include "link.h"
+#include "numeric_locale.h"
 #include "private_server.h"
 #include "random.h"
 #include "reply.h"
@@ -40,6 +42,7 @@ struct vlock_engine {
     vlock_reply_callback *callback; /* of the present run */
     void *callback_user;
     bool is_turning; /* its loop turns: a callback is called from inside of it */
+    locale_t locale, program_locale; /* this thread's while a public function is under way, and what it was before */
     int depth;       /* public functions under way: one, or one more in a reply callback */
     bool is_closed;  /* by a callback: it ends when these have returned */
 };
@@ -49,8 +52,11 @@ struct vlock_engine {
 static void log_message(void *opaque, int level, const char *message)
 {
     struct vlock_engine *engine = opaque;
-    if (engine->log)
-        engine->log(engine->log_user, (enum vlock_log_level)level, message);
+    if (!engine->log)
+        return;
+    vlock_engine_call_out(engine, true);
+    engine->log(engine->log_user, (enum vlock_log_level)level, message);
+    vlock_engine_call_out(engine, false);
 }
 
 static void log_warning(void *opaque, const char *message)
@@ -84,9 +90,11 @@ static const char *server_url(void *opaque, bool is_private, struct vlock_error 
     return vlock_private_server_url(engine->server);
 }
 
+/* The password is for the server of the url, and for no other. */
 static const char *server_password(void *opaque)
 {
-    return ((struct vlock_engine *)opaque)->password;
+    struct vlock_engine *engine = opaque;
+    return engine->url ? engine->password : NULL;
 }
 
 /* ---- setting up the Lua state ---- */
@@ -96,7 +104,7 @@ struct setup {
     uint64_t seed;
 };
 
-/* Puts vlock.core, vlock.lab_core, vlock.redis_core and cjson into the table on top of the stack. */
+/* Puts vlock.core, vlock.lab_core, vlock.files, vlock.redis_core and cjson into the table on top of the stack. */
 static void put_libraries(lua_State *L, const struct setup *setup)
 {
     vlock_lib_vlock_open(L, setup->seed);
@@ -107,6 +115,8 @@ static void put_libraries(lua_State *L, const struct setup *setup)
     lua_setfield(L, -2, "vlock.core");
     vlock_lib_lab_open(L);
     lua_setfield(L, -2, "vlock.lab_core");
+    vlock_lib_files_open(L);
+    lua_setfield(L, -2, "vlock.files");
     vlock_lib_redis_open(L, &setup->engine->redis);
     lua_setfield(L, -2, "vlock.redis_core");
     lua_pushcfunction(L, luaopen_cjson);
@@ -163,6 +173,8 @@ static vlock_engine *new_engine(const struct vlock_options *options, struct vloc
     struct vlock_engine *engine = calloc(1, sizeof *engine);
     if (engine)
         engine->process = getpid();
+    if (engine)
+        engine->locale = vlock_numeric_locale_new();
     if (!engine || !copy_text(&engine->url, options->url) || !copy_text(&engine->password, options->password)) {
         vlock_error_set(error, VLOCK_ERR_MEMORY, "out of memory");
         vlock_close(engine);
@@ -250,6 +262,7 @@ static void end_engine(vlock_engine *engine)
         explicit_bzero(engine->password, strlen(engine->password));
     free(engine->password);
     free(engine->url);
+    vlock_numeric_locale_free(engine->locale);
     free(engine);
 }
 
@@ -273,13 +286,23 @@ int vlock_engine_enter(vlock_engine *engine, struct vlock_error *error)
         return vlock_error_set(error, VLOCK_ERR_USAGE, "the engine is another process', from which this one was forked: open one of its own");
     if (engine->is_turning || engine->is_closed)
         return vlock_error_set(error, VLOCK_ERR_USAGE, "the engine is in one of its callbacks: nothing of it can be used in there");
-    engine->depth++;
+    if (engine->depth++ == 0)
+        engine->program_locale = vlock_numeric_locale_use(engine->locale);
     return 0;
+}
+
+void vlock_engine_call_out(const vlock_engine *engine, bool begins)
+{
+    if (engine->depth > 0)
+        vlock_numeric_locale_use(begins ? engine->program_locale : engine->locale);
 }
 
 void vlock_engine_leave(vlock_engine *engine)
 {
-    if (--engine->depth == 0 && engine->is_closed)
+    if (--engine->depth > 0)
+        return;
+    vlock_numeric_locale_use(engine->program_locale);
+    if (engine->is_closed)
         end_engine(engine);
 }
 
@@ -333,7 +356,9 @@ static int l_finish(lua_State *L)
     struct vlock_reply *reply = vlock_reply_from_lua(L, 3);
     if (!reply)
         return luaL_error(L, "what the script returned is nested too deeply");
+    vlock_engine_call_out(engine, true);
     engine->callback(engine->callback_user, reply);
+    vlock_engine_call_out(engine, false);
     vlock_reply_free(reply);
     return 0;
 }

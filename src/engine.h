@@ -13,6 +13,9 @@ lua_State *vlock_engine_state(vlock_engine *engine);
 int vlock_engine_enter(vlock_engine *engine, struct vlock_error *error);
 void vlock_engine_leave(vlock_engine *engine);
 
+/* Around a callback: it finds the program's own locale. */
+void vlock_engine_call_out(const vlock_engine *engine, bool begins);
+
 /* Runs `prepare` protected with `argument` as light userdata: it returns a function and its arguments. Runs those as a task, to the end, and
  * then `finish`, protected, with the same argument before the task's results. 0, or -1 and `error`. */
 int vlock_engine_call(vlock_engine *engine, lua_CFunction prepare, lua_CFunction finish, void *argument, struct vlock_error *error);

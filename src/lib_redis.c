@@ -124,7 +124,7 @@ static void push_connection(lua_State *L, const char *text, const char *password
     luaL_setmetatable(L, URL_TYPE);
     if (vlock_url_parse(text, url, &error) != 0)
         luaL_error(L, "%s", error.message);
-    if (password && !url->password)
+    if (password && *password && !url->password)
         url->password = strdup(password);
     push_connection_to(L, url, is_shared, false);
     vlock_url_clear(url);
@@ -349,7 +349,7 @@ static int perform(lua_State *L, struct library *library, bool raises)
     int64_t deadline_ns = vlock_clock_now() + library->host->command_timeout_ns;
     int last = lua_gettop(L);
     if (last < 2)
-        return luaL_error(L, "Please specify at least one argument for this redis.call() call");
+        return give_text_error(L, "ERR Please specify at least one argument for this redis lib call", raises);
     if (vlock_block_is_needed(library->scheduler, L, raises ? "redis.call" : "redis.pcall"))
         return vlock_block_call(library->scheduler, L, raises ? l_connection_call : l_connection_pcall);
 
@@ -434,7 +434,7 @@ static int l_sha1hex(lua_State *L)
     size_t length;
     char hex[41];
     if (lua_gettop(L) != 1)
-        return luaL_error(L, "wrong number of arguments");
+        return give_text_error(L, "ERR wrong number of arguments", true);
     const char *bytes = luaL_checklstring(L, 1, &length);
     vlock_sha1_hex(bytes, length, hex);
     lua_pushlstring(L, hex, 40);

@@ -115,15 +115,17 @@ static void greet(struct vlock_link *link)
 {
     const struct vlock_url *url = &link->url;
     const char *user = url->user && url->user[0] ? url->user : NULL;
+    const char *password = url->password ? url->password : ""; /* a user may have none */
+    bool logs_in = url->password || user;
     char number[16];
     link->state = LINK_GREETING;
     link->greetings_left = 0;
     if (link->options.is_resp3)
-        send_greeting(link, url->password ? 5 : 2, (const char *[]){"HELLO", "3", "AUTH", user ? user : "default", url->password});
-    else if (url->password && user)
-        send_greeting(link, 3, (const char *[]){"AUTH", user, url->password});
-    else if (url->password)
-        send_greeting(link, 2, (const char *[]){"AUTH", url->password});
+        send_greeting(link, logs_in ? 5 : 2, (const char *[]){"HELLO", "3", "AUTH", user ? user : "default", password});
+    else if (user)
+        send_greeting(link, 3, (const char *[]){"AUTH", user, password});
+    else if (logs_in)
+        send_greeting(link, 2, (const char *[]){"AUTH", password});
     if (url->db) {
         snprintf(number, sizeof number, "%d", url->db);
         send_greeting(link, 2, (const char *[]){"SELECT", number});

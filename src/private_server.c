@@ -1,6 +1,7 @@
 /* A server of one's own: see private_server.h. */
 #include "private_server.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -32,7 +33,7 @@ struct vlock_private_server {
     int watch; /* on the guardian: see child.h */
     int lifeline; /* our end of the pipe: a byte, or its being closed by our end, ends the server */
     char folder[80];
-    char url[128];
+    char url[300];
 };
 
 /* ---- finding the program ---- */
@@ -170,11 +171,20 @@ static void read_log(const char *folder, char *line, size_t size)
 /* The folder's name must leave room for the socket's in a socket address, which holds about a hundred characters. */
 static bool make_folder(char *folder, size_t size)
 {
-    const char *parent = getenv("TMPDIR");
-    if (!parent || !*parent || strlen(parent) > 48)
-        parent = "/tmp";
-    snprintf(folder, size, "%s/vlock-XXXXXX", parent);
+    const char *named = getenv("TMPDIR");
+    char *parent = named && *named ? realpath(named, NULL) : NULL; /* relative to where we are now; the server will be elsewhere */
+    snprintf(folder, size, "%s/vlock-XXXXXX", parent && strlen(parent) <= 48 ? parent : "/tmp");
+    free(parent);
     return mkdtemp(folder) != NULL;
+}
+
+/* unix:// and the socket's path, in which nothing means anything else in a URL. */
+static void write_url(const char *folder, char *url, size_t size)
+{
+    size_t used = (size_t)snprintf(url, size, "unix://");
+    for (const char *c = folder; *c && used + 4 < size; c++)
+        used += (size_t)snprintf(url + used, size - used, isalnum((unsigned char)*c) || strchr("/-_.~", *c) ? "%c" : "%%%02X", (unsigned char)*c);
+    snprintf(url + used, size - used, "/socket");
 }
 
 /* False: the server has ended, which closes `report`, or says nothing for too long. */
@@ -212,7 +222,7 @@ struct vlock_private_server *vlock_private_server_start(struct vlock_error *erro
         free(server);
         return NULL;
     }
-    snprintf(server->url, sizeof server->url, "unix://%s/socket", server->folder);
+    write_url(server->folder, server->url, sizeof server->url);
     server->lifeline = ends[1];
     server->guardian = fork();
     if (server->guardian == 0)

@@ -40,11 +40,17 @@ void vlock_scheduler_set_log(struct vlock_scheduler *scheduler, void (*log)(void
 void vlock_scheduler_be_guest(struct vlock_scheduler *scheduler)
 {
     scheduler->is_guest = true;
+    scheduler->locale = vlock_numeric_locale_new();
 }
 
 bool vlock_scheduler_is_guest(const struct vlock_scheduler *scheduler)
 {
     return scheduler->is_guest;
+}
+
+locale_t vlock_scheduler_locale(const struct vlock_scheduler *scheduler)
+{
+    return scheduler->locale;
 }
 
 struct vlock_link_pool *vlock_scheduler_links(struct vlock_scheduler *scheduler)
@@ -498,6 +504,7 @@ static int l_scheduler_gc(lua_State *L)
     if (s->base)
         vlock_link_pool_flush(&s->links);
     vlock_waiting_close(s);
+    vlock_numeric_locale_free(s->locale);
     vlock_timers_free(&s->timers);
     free(s->outermost.orphan_trace);
     return 0;

@@ -13,6 +13,7 @@
 #ifndef VLOCK_SCHEDULER_H
 #define VLOCK_SCHEDULER_H
 
+#include <locale.h>
 #include <lua.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -40,6 +41,9 @@ void vlock_scheduler_set_log(struct vlock_scheduler *scheduler, void (*log)(void
 /* It runs in somebody else's Lua state: what cannot park there blocks (see block.h). */
 void vlock_scheduler_be_guest(struct vlock_scheduler *scheduler);
 bool vlock_scheduler_is_guest(const struct vlock_scheduler *scheduler);
+
+/* What a guest's tasks are to be turned under: see numeric_locale.h. */
+locale_t vlock_scheduler_locale(const struct vlock_scheduler *scheduler);
 
 /* Makes a task of the function and its `arguments` arguments on top of L's stack, pops them and pushes the task's handle (a
  * userdata). It runs first in the next turn. May raise. It inherits the present task's local value (see vlock_task_local). */

@@ -4,6 +4,7 @@
 
 #include <signal.h>
 
+#include "numeric_locale.h"
 #include "outside.h"
 #include "scheduler.h"
 #include "task.h"
@@ -36,6 +37,7 @@ struct vlock_scheduler {
     void (*log)(void *user, const char *message); /* NULL: nobody listens */
     void *log_user;
     const char *closing; /* why the variables are closed from which what runs now is called; NULL: they are not */
+    locale_t locale; /* for a guest's tasks: see numeric_locale.h */
     bool is_guest;  /* in a Lua state that is not the engine's */
     int live_count; /* tasks of all runs */
     int awaited;    /* parked tasks that wait for a reply */

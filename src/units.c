@@ -1,6 +1,7 @@
 /* Durations and counts: see units.h. */
 #include "units.h"
 
+#include <locale.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +38,22 @@ static size_t number_length(const char *text)
     return length;
 }
 
+/* As strtod() in the C locale: here the thread's may have another decimal point. */
+static double number_from(char *digits)
+{
+    char *point = strchr(digits, '.');
+    if (point)
+        *point = localeconv()->decimal_point[0];
+    return strtod(digits, NULL);
+}
+
+static void put_point(char *text)
+{
+    char *point = strchr(text, localeconv()->decimal_point[0]);
+    if (point)
+        *point = '.';
+}
+
 static bool parse(const char *text, size_t length, const struct unit *units, size_t unit_count, double *value)
 {
     char copy[64];
@@ -50,7 +67,7 @@ static bool parse(const char *text, size_t length, const struct unit *units, siz
     for (size_t i = 0; i < unit_count; i++) {
         if (strcmp(copy + digits, units[i].name) == 0) {
             copy[digits] = '\0';
-            *value = strtod(copy, NULL) * units[i].factor;
+            *value = number_from(copy) * units[i].factor;
             return true;
         }
     }
@@ -89,6 +106,7 @@ void vlock_units_format_duration(int64_t ns, char text[24])
                 snprintf(text, 24, "%s%.0f%s", sign, number, shown[i].name);
             else
                 snprintf(text, 24, "%s%.3g%s", sign, number, shown[i].name);
+            put_point(text);
             return;
         }
     }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/un.h>
 
 #define DEFAULT_HOST "localhost"
@@ -61,10 +62,10 @@ static bool parse_number(const char *text, const char *end, int limit, int *numb
 static int refuse(struct vlock_error *error, const char *what)
 {
     return vlock_error_set(error, VLOCK_ERR_USAGE,
-                           "bad URL: %s; it looks like redis://[[user]:password@]host[:port][/db] or unix:///path[?db=N]", what);
+                           "bad URL: %s; it looks like redis://[[user][:password]@]host[:port][/db] or unix:///path[?db=N]", what);
 }
 
-/* [[user]:password@]: moves *at behind it. The last @ before the path ends it, so that a password may hold one. */
+/* [user[:password]@]: moves *at behind it. An empty one is none. The last @ before the path ends it, so that a password may hold one. */
 static int parse_user(const char **at, const char *end, struct vlock_url *url, struct vlock_error *error)
 {
     const char *sign = NULL;
@@ -74,12 +75,13 @@ static int parse_user(const char **at, const char *end, struct vlock_url *url, s
     if (!sign)
         return 0;
     const char *colon = memchr(*at, ':', (size_t)(sign - *at));
-    if (!colon)
-        return refuse(error, "what stands before @ has no colon (user:password, or :password)");
-    url->password = decode(colon + 1, sign);
-    if (colon > *at)
-        url->user = decode(*at, colon);
-    if (!url->password || (colon > *at && !url->user))
+    const char *user_end = colon ? colon : sign;
+    bool has_user = user_end > *at, has_password = colon && colon + 1 < sign;
+    if (has_password)
+        url->password = decode(colon + 1, sign);
+    if (has_user)
+        url->user = decode(*at, user_end);
+    if ((has_password && !url->password) || (has_user && !url->user))
         return refuse(error, "user or password hold a % that is not followed by two hexadecimal digits");
     *at = sign + 1;
     return 0;
@@ -154,23 +156,41 @@ static int parse_unix(const char *at, struct vlock_url *url, struct vlock_error 
     return parse_query(query, end, url, error);
 }
 
+/* Schemes are written in any case (RFC 3986, section 3.1). */
+static bool has_scheme(const char *text, const char *scheme)
+{
+    return strncasecmp(text, scheme, strlen(scheme)) == 0;
+}
+
+static int parse_scheme(const char *text, struct vlock_url *url, struct vlock_error *error)
+{
+    static const char *const later[] = {"rediss://", "valkeys://", "redis+sentinel://", "redis+cluster://"};
+    for (size_t i = 0; i < sizeof later / sizeof *later; i++)
+        if (has_scheme(text, later[i]))
+            return vlock_error_set(error, VLOCK_ERR_USAGE, "%s is not supported yet; redis://, valkey:// and unix:// are", later[i]);
+    if (has_scheme(text, "redis://") || has_scheme(text, "valkey://")) {
+        url->kind = VLOCK_URL_TCP;
+        return parse_tcp(strstr(text, "://") + 3, url, error);
+    }
+    if (has_scheme(text, "unix://")) {
+        url->kind = VLOCK_URL_UNIX;
+        return parse_unix(text + 7, url, error);
+    }
+    return refuse(error, "it begins with no scheme that is known");
+}
+
 int vlock_url_parse(const char *text, struct vlock_url *url, struct vlock_error *error)
 {
-    static const char *const later[] = {"rediss://", "redis+sentinel://", "redis+cluster://"};
-    int result;
     memset(url, 0, sizeof *url);
-    for (size_t i = 0; i < sizeof later / sizeof *later; i++)
-        if (strncmp(text, later[i], strlen(later[i])) == 0)
-            return vlock_error_set(error, VLOCK_ERR_USAGE, "%s is not supported yet; redis:// and unix:// are", later[i]);
-    if (strncmp(text, "redis://", 8) == 0) {
-        url->kind = VLOCK_URL_TCP;
-        result = parse_tcp(text + 8, url, error);
-    } else if (strncmp(text, "unix://", 7) == 0) {
-        url->kind = VLOCK_URL_UNIX;
-        result = parse_unix(text + 7, url, error);
-    } else {
-        result = refuse(error, "it begins with no scheme that is known");
-    }
+    char *copy = strdup(text + strspn(text, " \t\r\n"));
+    if (!copy)
+        return vlock_error_set(error, VLOCK_ERR_MEMORY, "out of memory");
+    size_t length = strlen(copy); /* a line's end comes with what was read from a file */
+    while (length > 0 && strchr(" \t\r\n", copy[length - 1]))
+        copy[--length] = '\0';
+    int result = parse_scheme(copy, url, error);
+    explicit_bzero(copy, length);
+    free(copy);
     if (result != 0)
         vlock_url_clear(url);
     return result;
@@ -211,6 +231,8 @@ void vlock_url_print(const struct vlock_url *url, char *text, size_t size)
     char user[80] = "", db[16] = "";
     if (url->password)
         snprintf(user, sizeof user, "%.60s:***@", url->user ? url->user : "");
+    else if (url->user)
+        snprintf(user, sizeof user, "***@"); /* some put the password there */
     if (url->kind == VLOCK_URL_UNIX) {
         if (url->db)
             snprintf(db, sizeof db, "?db=%d", url->db);

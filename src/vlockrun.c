@@ -111,11 +111,22 @@ static void catch_signals(int64_t timeout_ns)
 
 /* ---- the run ---- */
 
+/* A line for a terminal, which takes control characters for orders. */
+static void print_line(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text >= ' ' ? *text != 127 : *text == '\n' || *text == '\t')
+            fputc(*text, stderr);
+        else
+            fprintf(stderr, "\\x%02x", (unsigned char)*text);
+    fputc('\n', stderr);
+}
+
 static void print_log(void *user, enum vlock_log_level level, const char *message)
 {
     (void)user;
     if (level >= VLOCK_LOG_NOTICE)
-        fprintf(stderr, "%s\n", message);
+        print_line(message);
 }
 
 static void take_exit_code(void *user, const struct vlock_reply *reply)
@@ -152,7 +163,7 @@ static int find_password(const char *path, char *line, size_t size, const char *
         return -1;
     }
     fclose(file);
-    line[strcspn(line, "\r\n")] = '\0';
+    line[strcspn(line, "\r\n")] = '\0'; /* an empty one is none */
     *password = line;
     return 0;
 }
@@ -203,8 +214,10 @@ int main(int argc, char **argv)
     } else {
         code = run(&line, &error);
     }
-    if (error.code != VLOCK_OK)
-        fprintf(stderr, "vlockrun: %s\n", error.message);
+    if (error.code != VLOCK_OK) {
+        fputs("vlockrun: ", stderr);
+        print_line(error.message);
+    }
     vlock_command_line_clear(&line);
     if (fflush(stdout) != 0 && code == EXIT_FINE) {
         fprintf(stderr, "vlockrun: cannot write the output: %s\n", strerror(errno));

@@ -11,13 +11,9 @@ redis.call('DEL', KEYS[1])
 return 1]])
 
 local function refuse_old_server()
-  local info = redis.call("INFO", "server")
-  local name, version = "Valkey", info:match("valkey_version:([^\r\n]+)")
-  if not version then
-    name, version = "Redis", info:match("redis_version:([^\r\n]+)")
-  end
+  local name, version = require "vlock.server_info"()
   error(("store 'ifeq' needs the server's SET … IFEQ, which Valkey has from 8.1 and Redis from 8.4; this is %s %s: use --store plain")
-    :format(name, version), 0)
+    :format(name == "valkey" and "Valkey" or "Redis", version), 0)
 end
 
 local function set(cell, base, value)

@@ -1,5 +1,7 @@
 -- A cell: a value with its version, and where the two live on the server.
 
+local misuse = require "vlock.misuse"
+
 local cell = {}
 
 -- The part of a key that decides its slot in a cluster: what stands between the first { and the next }, where that is not empty.
@@ -10,10 +12,18 @@ local function has_hash_tag(key)
   return close and close > open + 1
 end
 
+-- {KEY} would end at the first } of the key.
+local function is_spoiled(key)
+  return not has_hash_tag(key) and key:find("}", 1, true) ~= nil
+end
+
 --- The key of a cell's version: {acct:42}:v for acct:42, and {u7}:cart:v for {u7}:cart, so that both share a slot.
 function cell.version_key(key)
   if has_hash_tag(key) then
     return key .. ":v"
+  elseif is_spoiled(key) then
+    misuse("the key '%s' has braces by which its version, {%s}:v, would lie in another slot of a cluster: name the version's key yourself, "
+      .. "with the option version_key, or leave the braces out", key, key)
   end
   return "{" .. key .. "}:v"
 end

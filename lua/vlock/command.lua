@@ -3,6 +3,7 @@
 
 local core = require "vlock.core"
 local exit = require "vlock.exit"
+local printable = require "vlock.printable"
 local secret = require "vlock.secret"
 
 local command = {}
@@ -10,7 +11,7 @@ local command = {}
 local usage = exit.usage
 
 local function say(...)
-  io.stderr:write("vlockrun: ", string.format(...), "\n")
+  io.stderr:write("vlockrun: ", printable(string.format(...)), "\n")
 end
 
 -- ---- the words of the command line
@@ -52,7 +53,7 @@ local function command_line(words)
       typed[#typed + 1] = "--" .. name
       typed[#typed + 1] = shell_quoted(secret.hidden(value))
     else
-      typed[#typed + 1] = shell_quoted(word)
+      typed[#typed + 1] = shell_quoted(secret.hidden(word))
     end
   end
   return table.concat(typed, " ")

@@ -12,6 +12,24 @@ local function absent(name, instead)
   })
 end
 
+local FIXED = "cjson.%s cannot be set on the host: it writes numbers so that they read back as the same, and reads what JSON allows"
+
+-- cjson's constants, and its settings, which inside Redis change what encode and decode do: here they would change nothing.
+local cjson = require "cjson"
+
+local function settings_of_cjson(_, name)
+  local value = cjson[name]
+  if type(value) ~= "function" then
+    return value
+  end
+  return function(setting, ...)
+    if setting ~= nil or select("#", ...) > 0 or name == "new" then
+      misuse(FIXED, name)
+    end
+    return value()
+  end
+end
+
 --- Puts them into `names`: the globals of a state, or a table that stands before them; its tables `coroutine` and `table` are added to.
 return function(names)
   for name, fn in pairs(require "vlock.coroutine") do
@@ -42,7 +60,7 @@ return function(names)
     encode = function(value)
       return (json.encode_bytes(value):gsub("/", "\\/")) -- as lua-cjson writes it
     end,
-  }, { __index = require "cjson" })
+  }, { __index = settings_of_cjson })
 
   names.bit = require "vlock.bit"
   names.struct = absent("struct", "string.pack and string.unpack do the same")

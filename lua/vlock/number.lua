@@ -119,13 +119,12 @@ function number.text(value)
   elseif value == math.floor(value) and value >= -number.EXACT and value <= number.EXACT then
     return string.format("%.0f", value)
   end
-  for digits = 15, 16 do
-    local text = string.format("%." .. digits .. "g", value)
-    if tonumber(text) == value then
+  for digits = 15, 17 do
+    local text = string.gsub(string.format("%." .. digits .. "g", value), "[^%w+-]", ".") -- the locale's decimal point
+    if digits == 17 or tonumber(text) == value then
       return text
     end
   end
-  return string.format("%.17g", value)
 end
 
 return number

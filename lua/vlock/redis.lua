@@ -13,6 +13,19 @@ for _, name in ipairs {
   redis[name] = connections[name]
 end
 
+--- redis.acl_check_cmd(command, …): whether this connection's user may run that command with these arguments.
+function redis.acl_check_cmd(...)
+  if select("#", ...) == 0 then
+    error(redis.error_reply("ERR Please specify at least one argument for this redis lib call"), 0)
+  end
+  local reply = redis.pcall("ACL", "DRYRUN", redis.call("ACL", "WHOAMI"), ...)
+  if type(reply) == "table" and reply.err then
+    local is_unknown = reply.err:find("not found", 1, true)
+    error(is_unknown and redis.error_reply("ERR Invalid command passed to redis.acl_check_cmd()") or reply, 0)
+  end
+  return type(reply) == "table" and reply.ok == "OK"
+end
+
 local function send_all(commands, connection)
   local tasks, replies = {}, {}
   for i, words in ipairs(commands) do
@@ -72,7 +85,7 @@ setmetatable(redis, {
     if name ~= "REDIS_VERSION" and name ~= "REDIS_VERSION_NUM" then
       return nil
     end
-    local version = redis.call("INFO", "server"):match("redis_version:([^\r\n]+)")
+    local _, _, version = require "vlock.server_info"()
     rawset(redis, "REDIS_VERSION", version)
     rawset(redis, "REDIS_VERSION_NUM", number_of(version))
     return rawget(redis, name)

@@ -1,6 +1,8 @@
 -- How a script's result is shown: as redis-cli shows a reply, on a terminal and elsewhere. What Lua values stand for as replies is
 -- Redis' rule: a float is truncated, true is 1, false and nil are nil, a list ends at its first nil.
 
+local printable = require "vlock.printable"
+
 local reply_text = {}
 
 local escapes = { ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t", ["\a"] = "\\a", ["\b"] = "\\b", ["\\"] = "\\\\", ['"'] = '\\"' }
@@ -101,9 +103,9 @@ local function tty_lines(value, indent, lines, depth)
   elseif kind == "nil" then
     lines[#lines + 1] = "(nil)"
   elseif kind == "status" then
-    lines[#lines + 1] = content
+    lines[#lines + 1] = printable(content)
   elseif kind == "error" then
-    lines[#lines + 1] = "(error) " .. content
+    lines[#lines + 1] = "(error) " .. printable(content)
   elseif #content == 0 then
     lines[#lines + 1] = "(empty array)"
   else

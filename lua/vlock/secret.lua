@@ -2,9 +2,10 @@
 
 local secret = {}
 
---- A text, with *** in place of the password where it is a URL that has one. The last @ before the path ends it, as in src/url.c.
+--- A text, with *** in place of the passwords of the URLs in it. The last @ before the path ends one, as in src/url.c.
 function secret.hidden(text)
-  return (text:gsub("^(%a[%w+.-]*://[^:/?]*):[^/?]*@", "%1:***@"))
+  local without = text:gsub("(%a[%w+.-]*://[^:/?%s'\"]*):[^/?%s'\"]*@", "%1:***@")
+  return (without:gsub("(%a[%w+.-]*://)[^:/?%s'\"]*@", "%1***@")) -- what stands there alone is a user, or a password by mistake
 end
 
 return secret

@@ -200,13 +200,13 @@ END
 
 @test "a file that is no history is not overwritten, and one that cannot be written ends the run" {
     echo 'return { backoff = "none" }' >mine.lua
-    run --separate-stderr "$vlockrun" --history mine.lua -n 10 mine.lua
+    run --separate-stderr "$vlockrun" --history mine.lua -n 10 full_jitter
     [ "$status" -eq 2 ]
     [[ $stderr == *"mine.lua is there and is no history: it is not overwritten"* ]]
     [ "$(cat mine.lua)" = 'return { backoff = "none" }' ]
     run --separate-stderr "$vlockrun" --history no/such/folder/h -n 10 mine.lua
     [ "$status" -eq 2 ]
-    [[ $stderr == *"cannot write the history no/such/folder/h: No such file or directory"* ]]
+    [[ $stderr == *"--history: cannot write no/such/folder/h: No such file or directory"* ]]
     run --separate-stderr timeout 60 "$vlockrun" --history /dev/full -n 5k mine.lua
     echo "$stderr"
     [ "$status" -eq 1 ]

@@ -260,7 +260,7 @@ END
     [ "$(cat kept.svg)" = mine ]
     lab -n 100 --plot out.svg --report out.svg "$TOP/lua/backoff/none.lua"
     [ "$status" -eq 2 ]
-    [[ $stderr == *"--plot and --report name the same file, out.svg"* ]]
+    [[ $stderr == *"--report: out.svg is what --plot is to write"* ]]
     [ ! -e out.svg ]
 }
 

@@ -86,7 +86,7 @@ load environment
     [[ $output == *'--timeout: "soon" is not a duration like 250us'* ]]
     run "$vlockrun" -u rediss://:secret@nowhere -e 1
     [ "$status" -eq 2 ]
-    [[ $output == *"--url: rediss:// is not supported yet; redis:// and unix:// are"* ]]
+    [[ $output == *"--url: rediss:// is not supported yet; redis://, valkey:// and unix:// are"* ]]
     run "$vlockrun" -u 'redis://u:secret@h:99999' -e 1
     [ "$status" -eq 2 ]
     [[ $output == *"--url: bad URL: "* && $output != *secret* ]]

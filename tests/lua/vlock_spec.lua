@@ -339,7 +339,10 @@ describe("the keys of a cell", function()
     assert.are.equal("{acct:42}:v", cells.version_key("acct:42"))
     assert.are.equal("{u7}:cart:v", cells.version_key("{u7}:cart"))
     assert.are.equal("a{u7}:v", cells.version_key("a{u7}"))
-    assert.are.equal("{{}x}:v", cells.version_key("{}x")) -- an empty tag is none
+    assert.are.equal("{a{b}:v", cells.version_key("a{b"))
+    for _, key in ipairs { "{}x", "a}b", "}" } do -- whose own braces would end the tag: an empty one is none
+      assert.is_false((pcall(cells.version_key, key)))
+    end
   end)
 end)
 

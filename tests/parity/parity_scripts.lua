@@ -61,6 +61,11 @@ return {
   { "a table with err is thrown", "error({err = 'MY own'})" },
   { "MULTI is refused", "return redis.pcall('MULTI').err:sub(1, 47)" }, { "SUBSCRIBE is refused", "return redis.pcall('SUBSCRIBE', 'c').err:sub(1, 47)" },
 
+  { "call without words", "return redis.pcall()" }, { "acl_check_cmd", "return {redis.acl_check_cmd('set', 'a', 'b'), redis.acl_check_cmd('get', 'a')}" },
+  { "call without words, caught", "local ok, e = pcall(redis.call) return {ok, (tostring(e):match('Please specify at least one argument for this redis lib call'))}" },
+  { "sha1hex without words, caught", "local ok, e = pcall(redis.sha1hex) return {ok, (tostring(e):match('ERR wrong number of arguments'))}" },
+  { "acl_check_cmd of nothing, caught", "local ok, e = pcall(redis.acl_check_cmd) return {ok, (tostring(e):match('at least one argument'))}" },
+  { "acl_check_cmd of no command, caught", "local ok, e = pcall(redis.acl_check_cmd, 'nosuch') return {ok, (tostring(e):match('ERR Invalid command passed to redis.acl_check_cmd%(%)'))}" },
   { "sha1hex", "return redis.sha1hex('abc')" }, { "sha1hex of nothing", "return redis.sha1hex('')" }, { "log levels", "return {redis.LOG_DEBUG, redis.LOG_VERBOSE, redis.LOG_NOTICE, redis.LOG_WARNING}" },
   { "log", "redis.log(redis.LOG_DEBUG, 'x') return 1" }, { "setresp(2)", "redis.setresp(2) return 1" }, { "version", "return {redis.REDIS_VERSION, redis.REDIS_VERSION_NUM}" },
   { "unpack", "return {unpack({1, 2, 3})}" }, { "loadstring", "return loadstring('return 1 + 1')()" }, { "table.getn", "return table.getn({1, 2, 3})" }, { "# of a table", "return #{1, 2, 3}" },

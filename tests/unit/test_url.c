@@ -36,6 +36,14 @@ static void tcp_urls_are_read_with_defaults(void **state)
     check("redis://[fe80::1]", VLOCK_URL_TCP, "fe80::1", 6379, "-", "-", 0);
 }
 
+static void schemes_are_read_in_any_case_and_blanks_around_are_not(void **state)
+{
+    (void)state;
+    check("REDIS://h", VLOCK_URL_TCP, "h", 6379, "-", "-", 0);
+    check("valkey://h/2", VLOCK_URL_TCP, "h", 6379, "-", "-", 2);
+    check(" Unix:///run/redis.sock\r\n", VLOCK_URL_UNIX, "/run/redis.sock", 0, "-", "-", 0);
+}
+
 static void unix_urls_are_read(void **state)
 {
     (void)state;
@@ -51,7 +59,10 @@ static void users_and_passwords_are_decoded(void **state)
     check("redis://:pw@h", VLOCK_URL_TCP, "h", 6379, "-", "pw", 0);
     check("redis://me:p%40ss%3aw%2Frd@h:1", VLOCK_URL_TCP, "h", 1, "me", "p@ss:w/rd", 0);
     check("redis://me:p@ss@h", VLOCK_URL_TCP, "h", 6379, "me", "p@ss", 0);
-    check("redis://me:@h", VLOCK_URL_TCP, "h", 6379, "me", "", 0);
+    check("redis://me:@h", VLOCK_URL_TCP, "h", 6379, "me", "-", 0); /* an empty one is none */
+    check("redis://:@h", VLOCK_URL_TCP, "h", 6379, "-", "-", 0);
+    check("redis://@h", VLOCK_URL_TCP, "h", 6379, "-", "-", 0);
+    check("redis://me@h", VLOCK_URL_TCP, "h", 6379, "me", "-", 0);
 }
 
 static void what_is_no_url_is_refused_without_its_password(void **state)
@@ -66,7 +77,7 @@ static void what_is_no_url_is_refused_without_its_password(void **state)
                                       "redis://me:s3cret@h/x",
                                       "redis://me:s3cret@h/-1",
                                       "redis://me:s3cret@h?x=1",
-                                      "redis://s3cret@h",
+                                      "redis://s3cret@h:x",
                                       "redis://me:s3cret%4@h",
                                       "redis://me:s3cret%00@h",
                                       "redis://[::1",
@@ -125,7 +136,8 @@ static void copies_stand_alone(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(tcp_urls_are_read_with_defaults), cmocka_unit_test(unix_urls_are_read),
+    cmocka_unit_test(tcp_urls_are_read_with_defaults), cmocka_unit_test(schemes_are_read_in_any_case_and_blanks_around_are_not),
+    cmocka_unit_test(unix_urls_are_read),
     cmocka_unit_test(users_and_passwords_are_decoded), cmocka_unit_test(what_is_no_url_is_refused_without_its_password),
     cmocka_unit_test(printed_urls_hide_the_password),  cmocka_unit_test(copies_stand_alone),
 };

@@ -7,6 +7,7 @@
 
 local exit = require "vlock.exit"
 local policy = require "vlock.policy"
+local printable = require "vlock.printable"
 local search = require "vlock.search"
 local store = require "vlock.store"
 
@@ -44,7 +45,7 @@ end
 
 -- spec_of(): the policy's table, or name, anew.
 local function new(label, spec_of, context, store_name)
-  local self = setmetatable({ label = label, spec_of = spec_of, context = context, store_name = store_name or "plain" }, Entrant)
+  local self = setmetatable({ label = printable(label), spec_of = spec_of, context = context, store_name = store_name or "plain" }, Entrant)
   exit.refuse(exit.USAGE, self.new_store, self)
   return self
 end
@@ -87,11 +88,31 @@ local function spec_of_names(names, context)
   return spec
 end
 
+-- Whether this may be a policy: names, or a file that is there.
+local function is_policy(text)
+  return policy.is_known(text, search.context(".")) or text:find("%.lua$") and search.read_file(text) ~= nil
+end
+
+-- A policy and perhaps a store. A path may hold an @ of its own: the first that has a policy before it parts the two.
+local function split_word(word)
+  local at = 0
+  if is_policy(word) then
+    return word
+  end
+  repeat
+    at = word:find("@", at + 1, true)
+    if at and is_policy(word:sub(1, at - 1)) then
+      return word:sub(1, at - 1), word:sub(at + 1)
+    end
+  until not at
+  local name, store_name = word:match("^(.+)@(.+)$")
+  return name or word, store_name
+end
+
 --- What a word of `vlockrun compare` means: POLICY or POLICY@STORE. POLICY: a file (it ends in .lua), or a name, or several joined by +:
 -- full_jitter+counter. STORE: a name or a file; `default_store` where none is said.
 function entrant.from_word(word, default_store)
-  local name, store_name = word:match("^(.-)@(.+)$")
-  name = name or word
+  local name, store_name = split_word(word)
   if name == "" then
     exit.usage("'%s' names no policy", word)
   elseif name:find("%.lua$") then

@@ -2,25 +2,10 @@
 -- before anything runs, so that nothing that was measured is lost to a name that cannot be written, and written when all has run.
 
 local core = require "vlock.core"
-local exit = require "vlock.exit"
 local figures = require "vlock.lab.figures"
+local outputs = require "vlock.lab.outputs"
 
 local files = {}
-
--- Raises where the file cannot be written. One that is there keeps what it holds until there is something to put in its place.
-local function check_writable(option, path)
-  local was_there = io.open(path, "rb")
-  local file, reason = io.open(path, "ab")
-  if not file then
-    exit.usage("--%s: cannot write %s", option, reason)
-  end
-  file:close()
-  if was_there then
-    was_there:close()
-  else
-    os.remove(path)
-  end
-end
 
 local function write(path, bytes)
   local file, reason = io.open(path, "wb")
@@ -68,28 +53,28 @@ local function named(lane)
   return { label = lane.entrant.label, swept = lane.swept }
 end
 
--- ---- the kinds: prepare(path, lanes) raises what stands against it, and returns write(entries, about)
+-- ---- the kinds: prepare(path, lanes, targets) raises what stands against it, and returns write(entries, about)
 
 local kinds = {}
 
-function kinds.plot(path)
+function kinds.plot(path, _, targets)
   local picture = require "vlock.lab.picture"
   local terminal = picture.prepare(path)
-  check_writable("plot", path)
+  targets:add("plot", path)
   return function(entries, about)
     write(path, picture.of(entries, about, terminal))
   end
 end
 
-function kinds.report(path)
+function kinds.report(path, _, targets)
   local page = require "vlock.lab.page"
-  check_writable("report", path)
+  targets:add("report", path)
   return function(entries, about)
     write(path, page.text(entries, about))
   end
 end
 
-function kinds.hgrm(path, lanes)
+function kinds.hgrm(path, lanes, targets)
   local hgrm = require "vlock.lab.hgrm"
   local names = {}
   for i, lane in ipairs(lanes) do
@@ -97,7 +82,7 @@ function kinds.hgrm(path, lanes)
   end
   local paths, by_name = paths_of(path, names), {}
   for i, name in ipairs(names) do
-    check_writable("hgrm", paths[i])
+    targets:add("hgrm", paths[i])
     by_name[name_of(name)] = paths[i]
   end
   return function(entries)
@@ -114,17 +99,41 @@ local function again(options)
   return options.seed and options.line or options.line:gsub("^vlockrun", ("vlockrun --seed %d"):format(core.seed))
 end
 
---- What the options ask for, checked. Raises a usage error. lanes: vlock.lab.race.
-function files.prepare(options, lanes)
-  local asked, owner = { command = again(options) }, {}
-  for _, name in ipairs(NAMES) do
-    local path = options[name]
-    if path and owner[path] then
-      exit.usage("--%s and --%s name the same file, %s", owner[path], name, path)
-    elseif path then
-      owner[path] = name
-      asked[#asked + 1] = kinds[name](path, lanes)
+-- What a run of these lanes reads.
+local function inputs_of(options, lanes)
+  local inputs = {}
+  if options.password_file then
+    inputs[1] = { "the password file", options.password_file }
+  end
+  for _, lane in ipairs(lanes) do
+    local one = lane.entrant
+    if one.context.where then
+      inputs[#inputs + 1] = { "a policy", one.context.where }
     end
+    if one.store_name:find("%.lua$") then
+      inputs[#inputs + 1] = { "a store", one.store_name }
+    end
+  end
+  return inputs
+end
+
+--- What the options ask for, checked, the history too. Raises a usage error. lanes: vlock.lab.race.
+function files.prepare(options, lanes)
+  local asked = { command = again(options) }
+  local targets = outputs.new(inputs_of(options, lanes))
+  local ok, reason = pcall(function()
+    if options.history then
+      targets:add("history", options.history)
+    end
+    for _, name in ipairs(NAMES) do
+      if options[name] then
+        asked[#asked + 1] = kinds[name](options[name], lanes, targets)
+      end
+    end
+  end)
+  targets:finish()
+  if not ok then
+    error(reason, 0)
   end
   return asked
 end

@@ -5,6 +5,9 @@ local gnuplot = {}
 
 local WHERE_FROM = "Debian and Ubuntu: apt install gnuplot-nox; Fedora: dnf install gnuplot; macOS: brew install gnuplot"
 
+-- Nobody's own settings: not those of a file (-d), nor those of the environment.
+local RUN = "unset GNUTERM GNUPLOT_LIB GNUPLOT_FONTPATH GDFONTPATH GNUPLOT_DEFAULT_GDFONT; exec gnuplot -d %s 2>%s"
+
 -- Text that is not UTF-8, or holds control characters, would spoil the whole picture.
 local function printable(text)
   text = text:gsub("%c", " ")
@@ -55,7 +58,7 @@ end
 --- What gnuplot draws for this program, as bytes. Raises what it complains of.
 function gnuplot.run(program)
   local source, errors = write_temporary(program), os.tmpname()
-  local pipe = assert(io.popen(("gnuplot -d %s 2>%s"):format(source, errors), "r")) -- -d: nobody's own settings
+  local pipe = assert(io.popen(RUN:format(source, errors), "r"))
   local picture = pipe:read("a")
   local ok = pipe:close()
   os.remove(source)

@@ -75,7 +75,7 @@ function history.create(path)
   if not file then
     fail(path, reason)
   end
-  file:setvbuf("full", BUFFER)
+  require("vlock.files").close_on_exec(file):setvbuf("full", BUFFER)
   return setmetatable({ path = path, file = file, runs = 0 }, File)
 end
 

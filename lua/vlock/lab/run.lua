@@ -14,6 +14,7 @@ local ledger = require "vlock.lab.ledger"
 local pace = require "vlock.lab.pace"
 local results = require "vlock.lab.result"
 local scenarios = require "vlock.lab.scenario"
+local server_info = require "vlock.server_info"
 local warden = require "vlock.lab.warden"
 local words = require "vlock.words"
 local secret = require "vlock.secret"
@@ -145,10 +146,8 @@ local function connect_all(run, connect, count)
 end
 
 local function describe_server(url)
-  local info = redis.call("INFO", "server")
-  local valkey = info:match("valkey_version:([^\r\n]+)")
-  local version = valkey and "valkey " .. valkey or info:match("redis_version:([^\r\n]+)")
-  return { version = version, url = secret.hidden(url) }
+  local name, version = server_info()
+  return { version = name == "valkey" and "valkey " .. version or version, url = secret.hidden(url) }
 end
 
 local function run_workers(run)

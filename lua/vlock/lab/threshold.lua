@@ -54,11 +54,12 @@ local function limit_of(kind, word, text)
     end
     return word == "true"
   end
-  local limit, reason = core.count(word)
-  if not limit and PER_SECOND[kind] then
-    local seconds
-    seconds, reason = core.duration(word)
-    limit = seconds and seconds * PER_SECOND[kind]
+  local limit, reason
+  if PER_SECOND[kind] and not tonumber(word) then
+    limit, reason = core.duration(word)
+    limit = limit and limit * PER_SECOND[kind]
+  else
+    limit, reason = core.count(word)
   end
   return limit or exit.usage("--require '%s': %s", text, reason)
 end

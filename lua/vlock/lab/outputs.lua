@@ -1,0 +1,65 @@
+-- The files that a run is to write, looked at before anything runs: that each can be written, and none is an input of the run or another
+-- output of it, under whatever name.
+
+local exit = require "vlock.exit"
+local files = require "vlock.files"
+
+local outputs = {}
+
+local Outputs = {}
+Outputs.__index = Outputs
+
+--- For a run that reads these files: a list of { what, path }.
+function outputs.new(inputs)
+  local self = setmetatable({ owners = {}, made = {} }, Outputs) -- owners: by what tells a file from others
+  for _, input in ipairs(inputs) do
+    local kind, id = files.identify(input[2])
+    if kind == "file" then
+      self.owners[id] = ("%s is %s, which this run reads"):format(input[2], input[1])
+    end
+  end
+  return self
+end
+
+-- A pipe without a reader would be waited for, for ever.
+local function check_pipe(option, path)
+  if not files.has_reader(path) then
+    exit.usage("--%s: %s is a pipe that nobody reads", option, path)
+  end
+end
+
+-- Raises where the file cannot be written. One that is there keeps what it holds until there is something to put in its place.
+local function check_writable(option, path)
+  local file, reason = io.open(path, "ab")
+  if not file then
+    exit.usage("--%s: cannot write %s", option, reason)
+  end
+  file:close()
+end
+
+--- Raises a usage error where the file that an option names cannot be written, or must not be.
+function Outputs:add(option, path)
+  local kind, id = files.identify(path)
+  if kind == "pipe" then
+    return check_pipe(option, path)
+  elseif self.owners[id] then
+    exit.usage("--%s: %s", option, self.owners[id])
+  end
+  check_writable(option, path)
+  if not kind then
+    id = select(2, files.identify(path))
+    self.made[#self.made + 1] = files.real(path) or path -- it is there until all are known, so that another name of it is told
+  end
+  if kind ~= "device" then
+    self.owners[id] = ("%s is what --%s is to write"):format(path, option)
+  end
+end
+
+--- All are known: what was made to know them goes.
+function Outputs:finish()
+  for _, path in ipairs(self.made) do
+    os.remove(path)
+  end
+end
+
+return outputs

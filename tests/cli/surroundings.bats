@@ -1,0 +1,172 @@
+#!/usr/bin/env bats
+# What stands around a run: locales, folders, names, passwords, files of the same name.
+
+load environment
+
+@test "a locale with a decimal comma changes no number" {
+    mkdir locales
+    localedef -i de_DE -f UTF-8 locales/de_DE.UTF-8 || true
+    export LOCPATH=$PWD/locales
+    cat >numbers.lua <<'END'
+assert(os.setlocale("de_DE.UTF-8"), "there is no such locale")
+redis.call("SET", "f", 0.5)
+vlock.update("doc", function() return { p = 0.25 } end, { codec = "json" })
+vlock.update("n", function(v) return (tonumber(v) or 0) + 0.5 end, { ttl = "1.5s" })
+local merged = vlock.policy { merge = "counter" }.merge { base = { value = "1.5" }, theirs = { value = "2.5" }, mine = "2.25" }
+return { redis.call("GET", "f"), cjson.encode { 0.5, 1.25 }, redis.call("GET", "doc"), redis.call("GET", "n"), tostring(0.5),
+  tostring(redis.call("PTTL", "n") > 1000), tostring(cjson.decode("[0.5]")[1]), tostring(merged), redis.call("INCRBYFLOAT", "f", 0.25) }
+END
+    run --separate-stderr "$vlockrun" numbers.lua
+    echo "$output $stderr"
+    [ "$(xargs <<<"$output")" = '0.5 [0.5,1.25] {p:0.25} 0.5 0.5 true 0.5 3.25 0.75' ]
+    echo 'local setlocale = os.setlocale("de_DE.UTF-8") return { backoff = { "fixed", pause = "1.5ms" } }' >p.lua
+    run --separate-stderr "$vlockrun" --json -n 100 p.lua
+    [ "$status" -eq 0 ]
+    [[ $output == *'"backoff":{"pause":0.0015}'* ]]
+    python3 -c 'import json, sys; json.loads(sys.argv[1])' "$output"
+}
+
+@test "TMPDIR may be any folder" {
+    local name
+    for name in 'with space' '50%off' 'a?b' 'a@b' 'a#b' 'a%20b' 'ü' relative; do
+        mkdir -p "$name"
+        if [ "$name" = relative ]; then folder=relative; else folder=$PWD/$name; fi
+        TMPDIR=$folder run --separate-stderr "$vlockrun" -e 'return redis.call("PING")'
+        echo "$name: $output $stderr"
+        [ "$output" = PONG ]
+    done
+}
+
+@test "schemes in any case, valkey://, and a line's end behind the URL" {
+    start_server s
+    local one
+    for one in "UNIX://$socket" "unix://$socket"$'\n' " unix://$socket " "unix://@$socket" "unix://:@$socket"; do
+        run --separate-stderr "$vlockrun" -u "$one" -e 'return redis.call("PING")'
+        echo "$one: $output $stderr"
+        [ "$output" = PONG ]
+    done
+    run --separate-stderr "$vlockrun" -u Valkey://localhost:1 -e 'return redis.call("PING")'
+    [ "$status" -eq 3 ]
+    run --separate-stderr "$vlockrun" -u valkeys://localhost -e 'return 1'
+    [ "$status" -eq 2 ]
+    [[ $stderr == *"not supported yet"* ]]
+}
+
+@test "who gets which password" {
+    start_server s
+    cli ACL SETUSER alice on '>p@ss' '~*' +@all
+    cli ACL SETUSER nobody on nopass '~*' +@all
+    echo p@ss >file
+    echo >empty
+    local whoami='return redis.call("ACL", "WHOAMI")'
+    [ "$("$vlockrun" -u "unix://alice@$socket" --password-file file -e "$whoami")" = alice ]
+    [ "$("$vlockrun" -u "unix://alice:@$socket" --password-file file -e "$whoami")" = alice ]
+    [ "$(REDISCLI_AUTH=p@ss "$vlockrun" -u "unix://alice@$socket" -e "$whoami")" = alice ]
+    [ "$(REDISCLI_AUTH=wrong "$vlockrun" -u "unix://alice:p%40ss@$socket" -e "$whoami")" = alice ]
+    [ "$(REDISCLI_AUTH=wrong "$vlockrun" -u "unix://alice@$socket" --password-file file -e "$whoami")" = alice ]
+    [ "$("$vlockrun" -u "unix://nobody@$socket" -e "$whoami")" = nobody ]
+    [ "$(REDISCLI_AUTH='' "$vlockrun" -u "unix://$socket" -e "$whoami")" = default ]
+    [ "$("$vlockrun" -u "unix://$socket" --password-file empty -e "$whoami")" = default ]
+    # the private server, and one that a script names, are not sent it
+    [ "$(REDISCLI_AUTH=x "$vlockrun" -e "$whoami" 2>/dev/null)" = default ]
+    [ "$(REDISCLI_AUTH=x "$vlockrun" -e "return redis.connect('unix://$socket'):call('ACL', 'WHOAMI')")" = default ]
+    run -3 "$vlockrun" -u "unix://alice@$socket" -e "$whoami"
+    [[ $output == *WRONGPASS* ]]
+}
+
+@test "no password is in a report, wherever the command line had it" {
+    start_server s --requirepass s3cr3t
+    url=unix://:s3cr3t@$socket
+    echo 'return { backoff = "none" }' >p.lua
+    "$vlockrun" -u "$url" -n 20 --report one.html p.lua "$url" 2>/dev/null
+    "$vlockrun" -u "$url" -n 20 --report two.html --history h -e "return { backoff = 'none' }, '$url', '$url'" 2>/dev/null
+    ! grep -l s3cr3t one.html two.html h
+    grep -q ':\*\*\*@' one.html two.html
+}
+
+@test "an @ may stand in the path of a policy" {
+    mkdir -p @scope/pkg v@2
+    for path in @scope/pkg/mine.lua v@2/mine.lua team@x.lua; do
+        echo 'return { backoff = "none" }' >"$path"
+        run --separate-stderr "$vlockrun" compare --runs 1 -n 20 -w 2 "$path" "$path@watch" full_jitter@watch
+        echo "$path: $output $stderr"
+        [ "$status" -eq 0 ]
+    done
+}
+
+@test "no output is an input, or another output" {
+    echo 'return { backoff = "none" }' >mine.lua
+    cp "$TOP/lua/store/plain.lua" store.lua
+    echo p >pw
+    ln -s mine.lua link.lua
+    ln store.lua hard.lua
+    ln -s new.html later.html
+    for options in '--report mine.lua' '--history link.lua' '--plot a.svg --report ./a.svg' '--hgrm x.html --report x.html' \
+        '--store store.lua --report hard.lua' '--report pw --password-file pw' '--report new.html --history later.html'; do
+        # shellcheck disable=SC2086 # options are words
+        run --separate-stderr timeout 20 "$vlockrun" -n 10 $options mine.lua
+        echo "$options: $status $stderr"
+        [ "$status" -eq 2 ]
+        [[ $stderr == *" is "*"which this run reads"* || $stderr == *" is to write"* ]]
+    done
+    [ "$(cat mine.lua pw)" = $'return { backoff = "none" }\np' ]
+    cmp store.lua "$TOP/lua/store/plain.lua"
+    [ ! -e a.svg ] && [ ! -e x.html ] && [ ! -e new.html ]
+    run --separate-stderr "$vlockrun" -n 10 --report /dev/null --hgrm /dev/null mine.lua
+    [ "$status" -eq 0 ]
+    mkfifo pipe
+    run --separate-stderr timeout 20 "$vlockrun" -n 10 --report pipe mine.lua
+    [ "$status" -eq 2 ]
+    [[ $stderr == *"pipe is a pipe that nobody reads"* ]]
+    timeout 20 cat pipe >through &
+    reader=$!
+    sleep 0.2
+    run --separate-stderr timeout 20 "$vlockrun" -n 10 --report pipe mine.lua
+    wait $reader
+    grep -q '</html>' through
+}
+
+@test "nobody's own settings of gnuplot count" {
+    command -v gnuplot >/dev/null || skip "no gnuplot"
+    echo 'set terminal dumb' >.gnuplot
+    HOME=$PWD GNUTERM=x11 run --separate-stderr "$vlockrun" -n 20 --plot a.svg none
+    echo "$stderr"
+    [ "$status" -eq 0 ]
+    grep -q '<svg' a.svg
+}
+
+@test "a threshold on a time takes times" {
+    for text in 'p99<20M' 'p99<1k' 'seconds<2G'; do
+        run --separate-stderr "$vlockrun" -n 10 --require "$text" none
+        [ "$status" -eq 2 ]
+        [[ $stderr == *"is not a duration"* ]]
+    done
+    run --separate-stderr "$vlockrun" -n 10 --require 'p99<20m' --require 'commits<1k' --require 'p99<600000' none
+    [ "$status" -eq 0 ]
+}
+
+@test "a key whose braces would part value and version is refused" {
+    for key in 'a}b' '{}x}' '}'; do
+        run --separate-stderr "$vlockrun" -e 'return (vlock.update(KEYS[1], function() return "1" end))' "$key"
+        echo "$key: $stderr"
+        [ "$status" -eq 1 ]
+        [[ $stderr == *"another slot"*"version_key"* ]]
+        run "$vlockrun" -e 'return (vlock.update(KEYS[1], function() return "1" end, { version_key = "v" }))' "$key"
+        [ "$status" -eq 0 ]
+    done
+    run "$vlockrun" -e 'return (vlock.update(KEYS[1], function() return "1" end))' '{a}b}{'
+    [ "$status" -eq 0 ]
+}
+
+@test "control characters reach no terminal" {
+    escape=$'\e[31m'
+    echo 'return { backoff = "none" }' >"a${escape}b.lua"
+    run "$vlockrun" compare --runs 1 -n 20 "a${escape}b.lua" none "nosuch$escape"
+    [[ $output != *$'\e'* ]]
+    run "$vlockrun" compare --runs 1 -n 20 "a${escape}b.lua" none
+    [ "$status" -eq 0 ]
+    [[ $output != *$'\e'* ]]
+    run "$vlockrun" -e 'redis.log(redis.LOG_WARNING, "\27[2J") error("\27[2J")'
+    [[ $output != *$'\e'* ]]
+    [[ $output == *'\x1b[2J'* ]]
+}
