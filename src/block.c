@@ -37,7 +37,7 @@ static int call(struct vlock_scheduler *s, lua_State *L)
     struct vlock_error error;
     int result;
     if (!vlock_scheduler_is_ours(s))
-        return luaL_error(L, "this process was forked from the one that opened vlock, and shares its connections: vlock cannot be used here");
+        return luaL_error(L, "this process is a child of the one that opened vlock, and shares its connections: vlock cannot be used here");
     luaL_checkstack(L, LUA_MINSTACK, "too many arguments");
     lua_pushcfunction(L, l_start);
     lua_insert(L, 1);

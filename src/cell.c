@@ -37,11 +37,14 @@ void vlock_state_clear(struct vlock_state *state)
 
 static void push_embedding(lua_State *L, const char *name)
 {
-    lua_getglobal(L, "require");
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    lua_getfield(L, -1, "vlock.core");
+    lua_getfield(L, -1, "require");
     lua_pushliteral(L, "vlock.embedding");
     lua_call(L, 1, 1);
     lua_getfield(L, -1, name);
-    lua_remove(L, -2);
+    lua_replace(L, -4);
+    lua_pop(L, 2);
 }
 
 static void push_seconds(lua_State *L, double seconds)
@@ -200,8 +203,8 @@ static int l_tell_fate(lua_State *L)
 static enum vlock_outcome outcome_of_cut(vlock_engine *engine, struct call *call)
 {
     lua_State *L = vlock_engine_state(engine);
-    if (!call->has_begun || call->verb == VERB_GET)
-        return VLOCK_FAILED;
+    if (!call->has_begun || call->verb == VERB_GET || !vlock_engine_is_ours(engine))
+        return VLOCK_FAILED; /* a forked child has written nothing */
     call->outcome = VLOCK_UNKNOWN;
     lua_pushcfunction(L, l_tell_fate);
     lua_pushlightuserdata(L, call);

@@ -268,7 +268,7 @@ static void end_engine(vlock_engine *engine)
 
 void vlock_close(vlock_engine *engine)
 {
-    if (!engine || engine->process != getpid())
+    if (!engine || !vlock_engine_is_ours(engine))
         return; /* a child's memory goes with it; all else is its parent's */
     if (engine->depth == 0) {
         end_engine(engine);
@@ -280,10 +280,16 @@ void vlock_close(vlock_engine *engine)
 
 /* ---- callbacks ---- */
 
+bool vlock_engine_is_ours(const vlock_engine *engine)
+{
+    return engine->process == getpid();
+}
+
 int vlock_engine_enter(vlock_engine *engine, struct vlock_error *error)
 {
-    if (engine->process != getpid())
-        return vlock_error_set(error, VLOCK_ERR_USAGE, "the engine is another process', from which this one was forked: open one of its own");
+    if (!vlock_engine_is_ours(engine))
+        return vlock_error_set(error, VLOCK_ERR_USAGE,
+                               "this process is a child of the one that opened the engine: open another one here");
     if (engine->is_turning || engine->is_closed)
         return vlock_error_set(error, VLOCK_ERR_USAGE, "the engine is in one of its callbacks: nothing of it can be used in there");
     if (engine->depth++ == 0)
@@ -490,7 +496,7 @@ int vlock_step(vlock_engine *engine, struct vlock_error *error)
 
 int vlock_descriptor(vlock_engine *engine)
 {
-    return vlock_scheduler_descriptor(engine->scheduler);
+    return vlock_engine_is_ours(engine) ? vlock_scheduler_descriptor(engine->scheduler) : -1;
 }
 
 int vlock_run_string(vlock_engine *engine, const char *source, size_t length, const char *name,
@@ -510,7 +516,7 @@ int vlock_run_string(vlock_engine *engine, const char *source, size_t length, co
 /* The whole file, which the caller frees; NULL and `error` when it cannot be read. */
 static char *read_file(const char *path, size_t *length, struct vlock_error *error)
 {
-    FILE *file = fopen(path, "rb");
+    FILE *file = fopen(path, "rbe");
     char *text = NULL;
     size_t capacity = 0;
     *length = 0;
@@ -562,7 +568,8 @@ int vlock_run_file(vlock_engine *engine, const char *path, const struct vlock_ar
 
 void vlock_interrupt(vlock_engine *engine, const char *reason)
 {
-    vlock_scheduler_interrupt(engine->scheduler, reason);
+    if (vlock_engine_is_ours(engine)) /* else it would wake the parent */
+        vlock_scheduler_interrupt(engine->scheduler, reason);
 }
 
 bool vlock_has_turned(vlock_engine *engine)

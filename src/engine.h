@@ -8,6 +8,9 @@
 
 lua_State *vlock_engine_state(vlock_engine *engine);
 
+/* Whether this is the process that opened it, and not a child of that. */
+bool vlock_engine_is_ours(const vlock_engine *engine);
+
 /* Around what a public function does that may call the program's callbacks. enter: -1 and `error` where the engine is in one of its
  * callbacks, or belongs to another process. leave: ends an engine that was closed meanwhile, which must not be touched afterwards. */
 int vlock_engine_enter(vlock_engine *engine, struct vlock_error *error);

@@ -1,10 +1,13 @@
 /* What Lua's io library does not tell of files: see lib_files.h. */
 #include "lib_files.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -47,20 +50,103 @@ static int l_has_reader(lua_State *L)
     return 1;
 }
 
-/* close_on_exec(file): programs that are started from here on do not get this open file. Returns it. */
-static int l_close_on_exec(lua_State *L)
+/* ---- open, popen and tmpfile, as io has them: but no program that is started inherits what they open ---- */
+
+/* After a call that failed for want of descriptors, as errno says: collects the garbage, which may hold open files. True: try once more. Keeps
+ * errno. */
+static bool can_make_room(lua_State *L)
+{
+    int number = errno;
+    if (number != EMFILE && number != ENFILE)
+        return false;
+    lua_gc(L, LUA_GCCOLLECT);
+    errno = number;
+    return true;
+}
+
+/* ---- the handle: as Lua's own library makes it, whose methods work on it ---- */
+
+static int l_fclose(lua_State *L)
 {
     luaL_Stream *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
-    if (stream->closef)
-        fcntl(fileno(stream->f), F_SETFD, FD_CLOEXEC);
-    lua_settop(L, 1);
+    return luaL_fileresult(L, fclose(stream->f) == 0, NULL);
+}
+
+static int l_pclose(lua_State *L)
+{
+    luaL_Stream *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
+    errno = 0;
+    return luaL_execresult(L, pclose(stream->f));
+}
+
+static luaL_Stream *push_stream(lua_State *L)
+{
+    luaL_Stream *stream = lua_newuserdatauv(L, sizeof *stream, 0);
+    *stream = (luaL_Stream){.closef = NULL}; /* it is closed */
+    luaL_setmetatable(L, LUA_FILEHANDLE);
+    return stream;
+}
+
+static int finish(lua_State *L, luaL_Stream *stream, lua_CFunction close, const char *name)
+{
+    if (!stream->f)
+        return luaL_fileresult(L, 0, name);
+    stream->closef = close;
     return 1;
+}
+
+/* ---- the functions ---- */
+
+static bool is_mode(const char *mode)
+{
+    if (!*mode || !strchr("rwa", *mode))
+        return false;
+    mode += 1 + (mode[1] == '+');
+    return strspn(mode, "b") == strlen(mode);
+}
+
+static int l_open(lua_State *L)
+{
+    const char *name = luaL_checkstring(L, 1), *mode = luaL_optstring(L, 2, "r");
+    luaL_argcheck(L, is_mode(mode), 2, "invalid mode");
+    const char *with_exec_closed = lua_pushfstring(L, "%se", mode);
+    luaL_Stream *stream = push_stream(L);
+    stream->f = fopen(name, with_exec_closed);
+    if (!stream->f && can_make_room(L))
+        stream->f = fopen(name, with_exec_closed);
+    return finish(L, stream, l_fclose, name);
+}
+
+static int l_popen(lua_State *L)
+{
+    const char *command = luaL_checkstring(L, 1), *mode = luaL_optstring(L, 2, "r");
+    luaL_argcheck(L, strcmp(mode, "r") == 0 || strcmp(mode, "w") == 0, 2, "invalid mode");
+    const char *with_exec_closed = *mode == 'r' ? "re" : "we";
+    luaL_Stream *stream = push_stream(L);
+    fflush(NULL);
+    errno = 0;
+    stream->f = popen(command, with_exec_closed);
+    if (!stream->f && can_make_room(L))
+        stream->f = popen(command, with_exec_closed);
+    return finish(L, stream, l_pclose, command);
+}
+
+static int l_tmpfile(lua_State *L)
+{
+    luaL_Stream *stream = push_stream(L);
+    stream->f = tmpfile();
+    if (!stream->f && can_make_room(L))
+        stream->f = tmpfile();
+    if (stream->f)
+        fcntl(fileno(stream->f), F_SETFD, FD_CLOEXEC);
+    return finish(L, stream, l_fclose, NULL);
 }
 
 int vlock_lib_files_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"identify", l_identify}, {"real", l_real}, {"has_reader", l_has_reader}, {"close_on_exec", l_close_on_exec}, {NULL, NULL},
+        {"identify", l_identify}, {"real", l_real}, {"has_reader", l_has_reader}, {"open", l_open}, {"popen", l_popen},
+        {"tmpfile", l_tmpfile}, {NULL, NULL},
     };
     luaL_newlib(L, functions);
     return 1;

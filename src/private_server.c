@@ -116,8 +116,9 @@ static void end_server(pid_t server)
         continue;
 }
 
-/* Lives as long as the other end of `lifeline` is held, and nothing comes from it; says on `report` when the server has ended before. */
-static void guard(const char *program, const char *folder, int lifeline, int report)
+/* Lives as long as `host` does, whose children may hold the other end of `lifeline` too, and nothing comes from there; says on `report`
+ * when the server has ended before. */
+static void guard(const char *program, const char *folder, pid_t host, int lifeline, int report)
 {
     vlock_child_detach("vlock-guardian", lifeline, report);
 
@@ -125,7 +126,7 @@ static void guard(const char *program, const char *folder, int lifeline, int rep
     if (server == 0)
         exec_server(program, folder);
     struct pollfd held = {.fd = lifeline, .events = POLLIN};
-    while (poll(&held, 1, server > 0 ? GUARD_TICK_MS : -1) <= 0) {
+    while (poll(&held, 1, GUARD_TICK_MS) <= 0 && getppid() == host) {
         if (server > 0 && waitpid(server, NULL, WNOHANG) == server)
             server = -1;
         if (server < 0 && report >= 0) {
@@ -159,7 +160,7 @@ static void read_log(const char *folder, char *line, size_t size)
     char path[128], text[2048];
     snprintf(path, sizeof path, "%s/log", folder);
     line[0] = '\0';
-    FILE *file = fopen(path, "r");
+    FILE *file = fopen(path, "re");
     if (!file)
         return;
     while (fgets(text, sizeof text, file))
@@ -224,9 +225,10 @@ struct vlock_private_server *vlock_private_server_start(struct vlock_error *erro
     }
     write_url(server->folder, server->url, sizeof server->url);
     server->lifeline = ends[1];
+    pid_t host = getpid();
     server->guardian = fork();
     if (server->guardian == 0)
-        guard(program, server->folder, ends[0], reports[1]);
+        guard(program, server->folder, host, ends[0], reports[1]);
     server->watch = vlock_child_watch(server->guardian);
     close(ends[0]);
     close(reports[1]);

@@ -354,13 +354,24 @@ static bool is_deadlocked(const struct vlock_scheduler *s)
     return TAILQ_EMPTY(&s->run->ready) && s->timers.count == 0 && s->awaited == 0 && !TAILQ_EMPTY(&s->run->live);
 }
 
+/* In a process that was forked from the one that began the run: it ends there before anything is written. */
+static int refuse_child(struct vlock_error *error)
+{
+    return vlock_error_set(error, VLOCK_ERR_USAGE,
+                           "this process is a child of the one that opened vlock, and shares its connections: open another engine here");
+}
+
 /* Resumes what is ready and writes what it sent. 1: there is more to come; 0: all tasks have ended; -1: the run has failed. */
 static int run_tasks(struct vlock_scheduler *s, struct vlock_error *error)
 {
     s->turns++;
+    if (!vlock_scheduler_is_ours(s))
+        return refuse_child(error);
     if (s->is_interrupted && !vlock_interrupt_is_handled(s))
         return vlock_error_set(error, VLOCK_ERR_INTERRUPTED, "%s", s->interrupted_at ? s->interrupted_at : s->reason);
     run_ready(s);
+    if (!vlock_scheduler_is_ours(s))
+        return refuse_child(error);
     if (s->is_interrupted)
         return 1; /* the next turn says so */
     if (has_failed(s, error))
@@ -387,7 +398,8 @@ static void end_run(struct vlock_scheduler *s)
     run->orphan_trace = NULL;
     if (!run->outer)
         vlock_interrupt_forget(s);
-    vlock_link_pool_flush(&s->links);
+    if (vlock_scheduler_is_ours(s))
+        vlock_link_pool_flush(&s->links);
 }
 
 bool vlock_scheduler_was_cut_before_sending(const struct vlock_scheduler *s)
@@ -418,16 +430,14 @@ int vlock_scheduler_start(struct vlock_scheduler *s, lua_State *L, struct vlock_
 int vlock_scheduler_turn(struct vlock_scheduler *s, bool waits, struct vlock_error *error)
 {
     struct vlock_run *run = s->run;
-    if (!vlock_scheduler_is_ours(s))
-        return vlock_error_set(error, VLOCK_ERR_USAGE, "this process was forked from the one that opened vlock, and shares its connections: open "
-                                                       "another engine here");
     int result = run_tasks(s, error);
     if (result == 1) {
         vlock_waiting_turn(s, waits && TAILQ_EMPTY(&run->ready) && !s->is_interrupted);
         return 1;
     }
     end_run(s);
-    vlock_waiting_tell_outside(s);
+    if (vlock_scheduler_is_ours(s))
+        vlock_waiting_tell_outside(s);
     lua_rawgeti(run->turner, LUA_REGISTRYINDEX, run->main_reference);
     luaL_unref(run->turner, LUA_REGISTRYINDEX, run->main_reference);
     if (result < 0)

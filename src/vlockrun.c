@@ -93,7 +93,7 @@ static void on_broken_pipe(int number)
 
 static void catch_signals(int64_t timeout_ns)
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    struct sigaction before, action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
@@ -102,7 +102,8 @@ static void catch_signals(int64_t timeout_ns)
     sigaction(SIGVTALRM, &action, NULL);
     setitimer(ITIMER_VIRTUAL, &(struct itimerval){.it_interval = {.tv_sec = 1}, .it_value = {.tv_sec = 1}}, NULL);
     action.sa_handler = on_broken_pipe;
-    sigaction(SIGPIPE, &action, NULL);
+    if (sigaction(SIGPIPE, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+        sigaction(SIGPIPE, &action, NULL);
     if (timeout_ns > 0) {
         struct itimerval timer = {.it_value = {.tv_sec = timeout_ns / 1000000000, .tv_usec = timeout_ns % 1000000000 / 1000 + 1}};
         setitimer(ITIMER_REAL, &timer, NULL);
@@ -154,7 +155,7 @@ static int find_password(const char *path, char *line, size_t size, const char *
     *password = getenv("REDISCLI_AUTH");
     if (!path)
         return 0;
-    FILE *file = fopen(path, "r");
+    FILE *file = fopen(path, "re");
     if (!file || !fgets(line, (int)size, file)) {
         vlock_error_set(error, VLOCK_ERR_USAGE, "--password-file: cannot read a line from %s: %s", path,
                         file ? "it is empty" : strerror(errno));

@@ -23,3 +23,4 @@ require("vlock.names")(_G)
 require = require "vlock.require" -- luacheck: ignore
 package.loaded.redis, package.loaded.vlock, package.loaded.cjson = redis, vlock, cjson
 update_own()
+core.require = require -- for our own C code, whatever a script's global of that name becomes

@@ -8,9 +8,21 @@ local OF_LUA = {
 }
 local OF_VLOCK = { "bit", "cjson", "cmsgpack", "loadstring", "redis", "struct", "unpack", "vlock" }
 
+local LIBRARIES = { "string", "table", "math", "utf8", "coroutine" } -- of which a script may replace a function, too
+
 local function copy(list, from, to)
   for _, name in ipairs(list) do
     to[name] = from[name]
+  end
+end
+
+local function copy_libraries(from, to)
+  for _, name in ipairs(LIBRARIES) do
+    local library = setmetatable({}, { __index = from[name] })
+    for field, value in pairs(from[name]) do
+      library[field] = value
+    end
+    to[name] = library
   end
 end
 
@@ -19,9 +31,11 @@ end
 local function own_names(names)
   local own = setmetatable({ _G = names }, { __index = names })
   copy(OF_LUA, names, own)
+  copy_libraries(names, own)
   return own, function()
     copy(OF_VLOCK, names, own)
-    own.coroutine, own.require = names.coroutine, names.require
+    own.require, own.io = names.require, names.io
+    copy_libraries(names, own)
   end
 end
 

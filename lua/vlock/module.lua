@@ -32,6 +32,7 @@ end
 local function environment(libraries)
   local names = setmetatable({}, { __index = _G })
   names.coroutine = setmetatable({}, { __index = coroutine })
+  names.io = setmetatable({}, { __index = io })
   names.table = setmetatable({}, { __index = table })
   local own, update_own -- the names for our own files
 

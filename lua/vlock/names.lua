@@ -1,6 +1,7 @@
 -- The names that scripts, policies and stores find beside those of Lua 5.4: what Redis' own Lua 5.1 has and 5.4 lacks, coroutines that
 -- may wait for the server, and `redis` and `vlock`.
 
+local files = require "vlock.files"
 local misuse = require "vlock.misuse"
 
 -- What Redis has and the host does not: an error that says so, not a nil somewhere later.
@@ -30,8 +31,11 @@ local function settings_of_cjson(_, name)
   end
 end
 
---- Puts them into `names`: the globals of a state, or a table that stands before them; its tables `coroutine` and `table` are added to.
+--- Puts them into `names`: the globals of a state, or a table that stands before them; its tables `coroutine`, `io` and `table` are added to.
 return function(names)
+  for _, name in ipairs { "open", "popen", "tmpfile" } do
+    names.io[name] = files[name] -- the same; no program that is started inherits what they open
+  end
   for name, fn in pairs(require "vlock.coroutine") do
     names.coroutine[name] = fn
   end

@@ -312,7 +312,7 @@ is_left_with() {
 }
 
 @test "the end of the run, and Ctrl-C, cut off who sleeps for long, and count how long they had waited" {
-    printf 'return { backoff = function(p, c) return c.worker == 1 and 0 or 3600 end }' >sleepy.lua
+    printf 'return { retry = "forever", backoff = function(p, c) return c.worker == 1 and 0 or 3600 end }' >sleepy.lua
     lab -d 500ms --workers 5 sleepy.lua
     [ "$status" -eq 0 ]
     [ "$(field unfinished)" -ge 1 ]

@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "vlock.h"
@@ -513,51 +511,6 @@ static void the_descriptor_is_quiet_where_there_is_nothing_to_do(void **state)
     vlock_close(engine);
 }
 
-static void a_child_leaves_its_parents_engine_alone(void **state)
-{
-    (void)state;
-    static const char source[] = "vlock.sleep(0.02) return redis.call('PING')";
-    struct vlock_error error = {.code = VLOCK_OK};
-    vlock_engine *engine = open_engine();
-    int status, descriptor = vlock_descriptor(engine);
-    check_run(engine, "return redis.call('SET', 'a', 'x')", NULL, "+OK");
-    pid_t child = fork();
-    if (child == 0) {
-        struct vlock_state now;
-        bool is_refused = vlock_run_string(engine, "redis.call('DEL', 'a')", 22, "=child", NULL, NULL, NULL, &error) == -1 &&
-                          error.code == VLOCK_ERR_USAGE && vlock_step(engine, &error) == -1 &&
-                          vlock_get(engine, "a", 1, NULL, &now, &error) == -1 && error.code == VLOCK_ERR_USAGE;
-        vlock_close(engine);
-        _exit(is_refused ? 0 : 1);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
-    check_run(engine, "return redis.call('GET', 'a')", NULL, "\"x\"");
-    assert_int_equal(vlock_start(engine, source, sizeof source - 1, "=test", NULL, NULL, NULL, &error), 0);
-    struct pollfd ready = {.fd = descriptor, .events = POLLIN};
-    while (vlock_step(engine, &error) == 1)
-        assert_true(poll(&ready, 1, 5000) > 0); /* it still hears of its sockets and timers */
-    vlock_close(engine);
-}
-
-static void closing_waits_for_nobody_elses_child(void **state)
-{
-    (void)state;
-    vlock_engine *engine = open_engine();
-    check_run(engine, "return redis.call('PING')", NULL, "+PONG");
-    signal(SIGCHLD, SIG_IGN); /* who ends now is reaped by nobody */
-    pid_t other = fork();
-    if (other == 0) {
-        sleep(30);
-        _exit(0);
-    }
-    time_t begun = time(NULL);
-    vlock_close(engine);
-    assert_true(time(NULL) - begun < 10);
-    kill(other, SIGKILL);
-    signal(SIGCHLD, SIG_DFL);
-}
-
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(results_arrive_converted_as_redis_converts_them),
     cmocka_unit_test(keys_and_arguments_are_the_scripts),
@@ -574,7 +527,5 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(nothing_of_an_engine_can_be_used_in_its_callbacks),
     cmocka_unit_test(an_engine_may_be_closed_when_its_run_has_ended),
     cmocka_unit_test(the_descriptor_is_quiet_where_there_is_nothing_to_do),
-    cmocka_unit_test(a_child_leaves_its_parents_engine_alone),
-    cmocka_unit_test(closing_waits_for_nobody_elses_child),
 };
 RUN_TESTS(tests)

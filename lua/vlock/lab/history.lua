@@ -75,7 +75,7 @@ function history.create(path)
   if not file then
     fail(path, reason)
   end
-  require("vlock.files").close_on_exec(file):setvbuf("full", BUFFER)
+  file:setvbuf("full", BUFFER)
   return setmetatable({ path = path, file = file, runs = 0 }, File)
 end
 
