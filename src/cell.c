@@ -123,6 +123,7 @@ static int l_prepare(lua_State *L)
             lua_pushstring(L, call->expected->stamp);
         else
             lua_pushinteger(L, call->expected ? (lua_Integer)call->expected->version : 0);
+        lua_pushboolean(L, call->expected && call->expected->value);
     }
     call->has_begun = true;
     return lua_gettop(L) - 1;

@@ -85,7 +85,7 @@ local function commit(cell, base, value)
   end
   for _, result in ipairs(results) do
     if type(result) == "table" and result.err then
-      error(result, 0)
+      error("one command of the transaction failed, and the others did not: " .. result.err, 0) -- no refusal: something is written
     end
   end
   return "committed", version

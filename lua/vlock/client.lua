@@ -168,16 +168,16 @@ end
 --- client:compare_and_set(key, value, version or stamp, opts) -> version, stamp; or nil and a conflict: an outcome with version, value
 -- and stamp as they stand now. The article's function: one attempt, and the caller decides. A bare number checks the number only, a
 -- stamp (from get or an earlier commit) also tells a recreated record from the one that was read. value nil deletes. expire is 100 s
--- unless given.
-function Client:compare_and_set(key, value, expected, opts)
+-- unless given. is_present: that what was read had a value, where the caller knows; one that is over by now is another state.
+function Client:compare_and_set(key, value, expected, opts, is_present)
   local plan = self:plan(key, opts)
   local cell = cells.new(key, plan.opts) -- one of its own: its lifetime is another one
   cell.expire = cell.expire or ARTICLE_LIFETIME
-  local base -- is_present where this client has seen a value under that stamp: one that is over by now is another state
+  local base
   if math.type(expected) == "integer" and expected >= 0 then
-    base = { stamp = "", version = expected }
+    base = { stamp = "", version = expected, is_present = is_present }
   elseif type(expected) == "string" and plan.store.version and plan.store.version(expected) then
-    base = { stamp = expected, version = plan.store.version(expected), is_present = knowledge_of(self, cell).seen == expected }
+    base = { stamp = expected, version = plan.store.version(expected), is_present = is_present or knowledge_of(self, cell).seen == expected }
   else
     misuse("compare_and_set: the third argument is the version that was read, an integer from 0, or its stamp, not %s", tostring(expected))
   end
@@ -191,6 +191,7 @@ function Client:compare_and_set(key, value, expected, opts)
     return theirs.version, theirs.stamp
   elseif result == "conflict" then
     theirs = theirs or update.read(self, plan, cell)
+    knowledge_of(self, cell).seen = theirs.is_present and theirs.stamp or nil
     return nil, outcome.new("conflict", {
       version = theirs.version,
       value = plan.codec.decode(theirs.value),

@@ -86,8 +86,8 @@ embedding.get = guarded(function(key, options)
   return "committed", present.client():get(key, options)
 end)
 
-embedding.compare_and_set = guarded(function(key, options, value, expected)
-  local version, stamp = present.client():compare_and_set(key, value, expected, options)
+embedding.compare_and_set = guarded(function(key, options, value, expected, is_present)
+  local version, stamp = present.client():compare_and_set(key, value, expected, options, is_present)
   if version then
     return "committed", value, version, stamp
   end

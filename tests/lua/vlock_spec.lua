@@ -415,3 +415,41 @@ describe("units", function()
     assert.are.equal("1.25ms", core.format_duration(0.00125))
   end)
 end)
+
+describe("after setresp(3), where hiredis has it", function()
+  local function add(value)
+    return (tonumber(value) or 0) + 1
+  end
+
+  it("our own code works as before", function()
+    local task = vlock.spawn(function()
+      if not pcall(redis.setresp, 3) then
+        return "absent"
+      end
+      rawset(redis, "REDIS_VERSION", nil)
+      assert.matches("^%d+%.%d+", redis.REDIS_VERSION)
+      assert.are.equal("8.5", require "vlock.number".text(8.5))
+      for _, options in ipairs { {}, { store = "watch" }, { combine = true }, { codec = "json" } } do
+        options.version_key = "r3:v"
+        redis.call("DEL", "r3", "r3:v")
+        assert.are.equal(1, (vlock.update("r3", add, options)))
+        assert.are.equal(2, (vlock.update("r3", add, options)))
+        local value, version, stamp = vlock.get("r3", options)
+        assert.are.equal(2, tonumber(value))
+        assert.are.equal(2, version)
+        local nothing, conflict = vlock.compare_and_set("r3", "9", version - 1, options)
+        assert.is_nil(nothing)
+        assert.are.equal("conflict", conflict.outcome)
+        assert.are.equal(3, (vlock.compare_and_set("r3", "9", stamp, options)))
+        vlock.delete("r3", options)
+        assert.is_nil((vlock.get("r3", options)))
+      end
+      local ok, reason = pcall(vlock.update, "r3i", add, { store = "ifeq" })
+      assert.is_true(ok or tostring(reason):find("needs the server's SET", 1, true) ~= nil, tostring(reason))
+      local replies = redis.pipeline { { "GET", "nothing" }, { "PING" } }
+      assert.are.equal("PONG", replies[2].ok)
+      return "there"
+    end)
+    assert.is_string(task:join())
+  end)
+end)

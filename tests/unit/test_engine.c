@@ -374,6 +374,32 @@ static void log_lines_reach_the_host(void **state)
     vlock_close(engine);
 }
 
+/* By stamp or by number, in the engine that read it or another one. */
+static void a_value_that_is_over_is_a_conflict_for_who_read_it(void **state)
+{
+    (void)state;
+    struct vlock_error error = {.message = ""};
+    vlock_engine *engine = open_engine();
+    const struct vlock_cell_options options = {.ttl = 0.04};
+    for (int by_number = 0; by_number < 2; by_number++) {
+        struct vlock_state base = {0}, read, now;
+        check_run(engine, "redis.call('FLUSHALL')", NULL, "nil");
+        assert_int_equal(vlock_compare_and_set(engine, "k", 1, "v", 1, NULL, &options, NULL, &error), VLOCK_COMMITTED);
+        assert_int_equal(vlock_get(engine, "k", 1, NULL, &read, &error), 0);
+        base.version = read.version;
+        base.value = read.value;
+        base.stamp = by_number ? NULL : read.stamp;
+        usleep(60000);
+        assert_int_equal(vlock_compare_and_set(engine, "k", 1, "w", 1, &base, NULL, &now, &error), VLOCK_CONFLICT);
+        assert_null(now.value);
+        vlock_state_clear(&read);
+        read = now;
+        assert_int_equal(vlock_compare_and_set(engine, "k", 1, "w", 1, &read, NULL, NULL, &error), VLOCK_COMMITTED);
+        vlock_state_clear(&read);
+    }
+    vlock_close(engine);
+}
+
 /* ---- inside of callbacks, between runs, in other processes ---- */
 
 enum meddling { MEDDLE_RUN, MEDDLE_GET, MEDDLE_STEP, MEDDLE_START, MEDDLE_CLOSE };
@@ -524,6 +550,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(updates_ask_the_callback_and_tell_the_outcome),
     cmocka_unit_test(a_run_can_be_stepped),
     cmocka_unit_test(log_lines_reach_the_host),
+    cmocka_unit_test(a_value_that_is_over_is_a_conflict_for_who_read_it),
     cmocka_unit_test(nothing_of_an_engine_can_be_used_in_its_callbacks),
     cmocka_unit_test(an_engine_may_be_closed_when_its_run_has_ended),
     cmocka_unit_test(the_descriptor_is_quiet_where_there_is_nothing_to_do),
