@@ -1,6 +1,7 @@
 -- What is there: vlockrun list, show NAME, new KIND NAME.
 
 local core = require "vlock.core"
+local near = require "vlock.near"
 local search = require "vlock.search"
 
 local catalog = {}
@@ -132,9 +133,7 @@ function catalog.show(context, wanted)
       table.move(search.names(context, one), 1, 999, #all + 1, all)
     end
   end
-  local near = core.nearest(name or wanted, all)
-  error(("there is no '%s'%s; vlockrun list shows what there is"):format(wanted,
-    near and (", did you mean '%s'?"):format(near) or ""), 0)
+  error(("there is no '%s'%s; vlockrun list shows what there is"):format(wanted, near(name or wanted, all)), 0)
 end
 
 local function write_new(path, text)
@@ -154,9 +153,7 @@ end
 --- Writes KIND/NAME.lua and KIND/NAME_test.lua from templates; returns what to do next. Raises rather than overwrite.
 function catalog.new(kind, name)
   if not templates[kind] then
-    local near = kind and core.nearest(kind, KINDS)
-    error(("new needs a kind (retry, backoff, merge or store) and a name%s"):format(near and (", did you mean '%s'?"):format(near)
-      or ""), 0)
+    error("new needs a kind (retry, backoff, merge or store) and a name" .. (kind and near(kind, KINDS) or ""), 0)
   elseif not name or not name:find("^[%w_]+$") then
     error("the name must be letters, digits and _", 0)
   end

@@ -2,6 +2,7 @@
 
 local core = require "vlock.core"
 local misuse = require "vlock.misuse"
+local near = require "vlock.near"
 
 local LONGEST = 3153600000 -- seconds: a hundred years, the core script's limit
 
@@ -67,8 +68,7 @@ end
 table.sort(NAMES)
 
 local function refuse_name(name)
-  local near = type(name) == "string" and core.nearest(name, NAMES)
-  misuse("unknown option '%s'%s; there are: %s", tostring(name), near and (", did you mean '%s'?"):format(near) or "",
+  misuse("unknown option '%s'%s; there are: %s", tostring(name), near(name, NAMES),
     table.concat(NAMES, ", "))
 end
 

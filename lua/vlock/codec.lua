@@ -1,6 +1,6 @@
 -- How a value of the script becomes the bytes in Redis, and back.
 
-local core = require "vlock.core"
+local near = require "vlock.near"
 local number = require "vlock.number"
 
 local codec = {}
@@ -38,9 +38,7 @@ function codec.find(name)
     return name
   end
   if name ~= "string" and name ~= "json" then
-    local near = core.nearest(tostring(name), names)
-    error(("unknown codec '%s'%s; there are: string, json"):format(tostring(name),
-      near and (", did you mean '%s'?"):format(near) or ""), 0)
+    error(("unknown codec '%s'%s; there are: string, json"):format(tostring(name), near(name, names)), 0)
   end
   return codec[name]
 end

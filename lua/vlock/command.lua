@@ -229,8 +229,7 @@ local function with_traceback(reason)
   if type(reason) == "table" and reason.exit then
     return reason
   end
-  local outcome = type(reason) == "table" and reason.outcome
-  if outcome == "unreachable" then
+  if require("vlock.outcome").is(reason, "unreachable") then
     return { exit = exit.UNREACHABLE, message = tostring(reason) }
   end
   return {

@@ -22,6 +22,11 @@ function Outcome:__tostring()
 end
 
 return {
+  --- Whether this value, returned or raised, is or carries an outcome of this kind.
+  is = function(value, kind)
+    return type(value) == "table" and rawget(value, "outcome") == kind
+  end,
+
   new = function(kind, fields)
     fields.outcome = kind
     return setmetatable(fields, Outcome)

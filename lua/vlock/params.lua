@@ -6,6 +6,7 @@
 
 local core = require "vlock.core"
 local json = require "vlock.json"
+local near = require "vlock.near"
 
 local params = {}
 
@@ -13,11 +14,6 @@ local ATTRIBUTES = { "default", "min", "max", "doc", "check" }
 local is_attribute = {}
 for _, name in ipairs(ATTRIBUTES) do
   is_attribute[name] = true
-end
-
-local function near_text(word, known)
-  local near = core.nearest(tostring(word), known)
-  return near and (", did you mean '%s'?"):format(near) or ""
 end
 
 local converters = {}
@@ -66,7 +62,7 @@ local function declaration_of(declared)
   end
   for name in pairs(declared) do
     if not is_attribute[name] then
-      return nil, ("is declared with an unknown '%s'%s; there are: %s"):format(tostring(name), near_text(name, ATTRIBUTES),
+      return nil, ("is declared with an unknown '%s'%s; there are: %s"):format(tostring(name), near(name, ATTRIBUTES),
         table.concat(ATTRIBUTES, ", "))
     end
   end
@@ -117,7 +113,7 @@ end
 
 --- Raises: there is no parameter of this name.
 function params.fail_unknown(name, names, where)
-  error(("%s: unknown parameter '%s'%s; %s"):format(where, tostring(name), near_text(name, names),
+  error(("%s: unknown parameter '%s'%s; %s"):format(where, tostring(name), near(name, names),
     #names > 0 and "there are: " .. table.concat(names, ", ") or "it has none"), 0)
 end
 

@@ -6,8 +6,8 @@
 -- "attempts."); when it is bound: p, their values.
 
 local chunk = require "vlock.chunk"
-local core = require "vlock.core"
 local environment = require "vlock.environment"
+local near = require "vlock.near"
 local params = require "vlock.params"
 local located = require("vlock.place").located
 local search = require "vlock.search"
@@ -45,9 +45,7 @@ function part.check_table(spec, where)
   for field, value in pairs(spec) do
     local types = field_types[field]
     if not types then
-      local near = core.nearest(tostring(field), FIELDS)
-      fail(where, "unknown field '%s'%s; there are: %s", tostring(field),
-        near and (", did you mean '%s'?"):format(near) or "", table.concat(FIELDS, ", "))
+      fail(where, "unknown field '%s'%s; there are: %s", tostring(field), near(field, FIELDS), table.concat(FIELDS, ", "))
     elseif not types[type(value)] then
       fail(where, "%s must be %s, not %s", field, types.said, type(value))
     end

@@ -4,6 +4,7 @@
 
 local core = require "vlock.core"
 local json = require "vlock.json"
+local near = require "vlock.near"
 local params = require "vlock.params"
 local part = require "vlock.part"
 local located = require("vlock.place").located
@@ -71,8 +72,7 @@ local function fail_unknown(override, known, where)
   for _, parameter in ipairs(known) do
     names[#names + 1] = parameter.name
   end
-  local near = core.nearest(override.name, names)
-  fail(where, "no part of the policy has a parameter '%s'%s; %s", override.name, near and (", did you mean '%s'?"):format(near) or "",
+  fail(where, "no part of the policy has a parameter '%s'%s; %s", override.name, near(override.name, names),
     #labels > 0 and "there are: " .. table.concat(labels, ", ") or "it has none")
 end
 
@@ -264,8 +264,7 @@ local function fail_unknown_policy(name, context)
       known[#known + 1] = other
     end
   end
-  local near = core.nearest(name, known)
-  error(("no policy '%s'%s; there are: %s"):format(name, near and (", did you mean '%s'?"):format(near) or "",
+  error(("no policy '%s'%s; there are: %s"):format(name, near(name, known),
     table.concat(known, ", ")), 0)
 end
 

@@ -3,6 +3,7 @@
 -- $XDG_DATA_HOME/vlock/lua, the installed share folder; then the files built in.
 
 local core = require "vlock.core"
+local near = require "vlock.near"
 
 local search = {}
 
@@ -148,9 +149,8 @@ function search.fail(context, kind, name)
     error(("no %s '%s': a part is named by the name of its file alone, without folder and .lua"):format(kind, name), 0)
   end
   local names = search.names(context, kind)
-  local near = core.nearest(name, names)
   error(("no %s '%s'%s; there are: %s (looked for %s/%s.lua in: %s)"):format(kind, name,
-    near and (", did you mean '%s'?"):format(near) or "", table.concat(names, ", "), kind, name,
+    near(name, names), table.concat(names, ", "), kind, name,
     table.concat(context.folders, ", ")), 0)
 end
 

@@ -51,10 +51,6 @@ local function expiry_of_written(cell, base, value, sent)
   return base.expires_at -- it keeps the lifetime that it had
 end
 
-local function is_unknown(reason)
-  return type(reason) == "table" and reason.outcome == "unknown"
-end
-
 -- What a server says that cannot work just now, before it has done anything: LOADING its data, BUSY with a script, a slot on its way.
 local function is_busy(reason)
   local text = type(reason) == "table" and rawget(reason, "err")
@@ -69,7 +65,7 @@ function update.read_again(store, cell)
     local ok, value, stamp, lifetime = pcall(store.read, cell)
     if ok then
       return value, stamp, lifetime
-    elseif not is_unknown(value) then
+    elseif not outcome.is(value, "unknown") then
       error(value, 0)
     end
   end
@@ -107,7 +103,7 @@ end
 -- A store that failed: what it sent before may have been applied. What the server itself refused was not.
 local function failed_attempt(reason, token, has_sent)
   local is_reply = type(reason) == "table" and (rawget(reason, "err") or rawget(reason, "outcome"))
-  if is_unknown(reason) then
+  if outcome.is(reason, "unknown") then
     return "unknown", outcome.new("unknown", { reason = tostring(reason), token = token })
   elseif is_reply or not has_sent then
     error(reason, 0)

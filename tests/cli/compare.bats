@@ -204,7 +204,7 @@ END
 
 @test "an open loop keeps its rate however it ends: few updates, many workers, updates per worker" {
     local end
-    for end in '-n 100 -w 1' '-n 100 -w 200' '-n 400 -w 50' '--per-worker 8 -w 50 -k 50 --dist own' '-d 400ms -w 50'; do
+    for end in '-n 100 -w 1' '-n 100 -w 200 -k 200 --dist own' '-n 400 -w 50 -k 50 --dist own' '--per-worker 8 -w 50 -k 50 --dist own' '-d 400ms -w 50 -k 50 --dist own'; do
         # shellcheck disable=SC2086 # options are words
         run --separate-stderr "$vlockrun" --json --seed 1 --rate 1k $end "$TOP/lua/backoff/none.lua"
         echo "$end: $output"

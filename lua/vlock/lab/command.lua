@@ -16,6 +16,8 @@ local scenarios = require "vlock.lab.scenario"
 local sweep = require "vlock.lab.sweep"
 local threshold = require "vlock.lab.threshold"
 local words = require "vlock.words"
+local paints = require "vlock.paint"
+local outcomes = require "vlock.outcome"
 
 local command = {}
 
@@ -86,9 +88,6 @@ end
 
 -- ---- what is shown
 
-local function color_of(options)
-  return core.is_terminal(1) and not options.no_color and not os.getenv("NO_COLOR")
-end
 
 local function check_thresholds(entries, thresholds)
   for _, entry in ipairs(entries) do
@@ -98,13 +97,13 @@ local function check_thresholds(entries, thresholds)
   end
 end
 
-local function threshold_lines(entries, thresholds, color)
+local function threshold_lines(entries, thresholds, paint)
   local lines = {}
   for _, entry in ipairs(entries) do
     for _, one in ipairs(threshold.texts(thresholds, entry.result.require or {})) do
       local mark = one.met and "met" or "NOT MET"
       lines[#lines + 1] = ("%-12s %s%s, %s"):format("require", #entries > 1 and entry.label .. ": " or "", one.text,
-        color and ("\27[%sm%s\27[0m"):format(one.met and "32" or "31;1", mark) or mark)
+        paint(mark, one.met and "green" or "red"))
     end
   end
   return #lines > 0 and table.concat(lines, "\n") .. "\n" or ""
@@ -112,19 +111,19 @@ end
 
 local function single_text(entry, options)
   local text = report.text(entry.result, {
-    color = color_of(options),
+    color = paints.wanted(options),
     first_error = entry.first_error,
     give_up_reason = entry.give_up_reason,
   })
   if entry.result.runs then
-    text = text .. "\n" .. comparison.text({ entry }, { color = color_of(options) })
+    text = text .. "\n" .. comparison.text({ entry }, { color = paints.wanted(options) })
   end
   return text
 end
 
 local function several_text(entries, options)
   return table.concat {
-    report.heading(entries), "\n", comparison.text(entries, { color = color_of(options) }), report.chains(entries), report.failures(entries),
+    report.heading(entries), "\n", comparison.text(entries, { color = paints.wanted(options) }), report.chains(entries), report.failures(entries),
   }
 end
 
@@ -200,7 +199,7 @@ end
 local REFUSALS = { "^NOAUTH", "^WRONGPASS", "^NOPERM", "^ERR max number of clients" }
 
 local function code_of_failure(reason)
-  if type(reason) == "table" and reason.outcome == "unreachable" then
+  if outcomes.is(reason, "unreachable") then
     return exit.UNREACHABLE
   end
   for _, refusal in ipairs(REFUSALS) do
@@ -241,7 +240,7 @@ local function show(entries, thresholds, is_table, options, out)
     out:write(json.encode(is_table and several_json(entries) or entries[1].result), "\n")
   else
     out:write(is_table and several_text(entries, options) or single_text(entries[1], options),
-      threshold_lines(entries, thresholds, color_of(options)))
+      threshold_lines(entries, thresholds, paints(paints.wanted(options))))
   end
 end
 

@@ -4,6 +4,7 @@
 local figures = require "vlock.lab.figures"
 local findings = require "vlock.lab.findings"
 local measures = require "vlock.lab.measures"
+local paints = require "vlock.paint"
 
 local comparison = {}
 
@@ -183,7 +184,7 @@ end
 local function painted(text, row, i, first_column, marks, paint)
   local column = COLUMNS[i - first_column + 1]
   if row.entry and column and marks[row.entry][column.stat] == "best" then
-    return paint("32;1", text)
+    return paint(text, "green")
   end
   return text
 end
@@ -202,9 +203,7 @@ end
 
 --- The table, several lines. shown: color (whether to).
 function comparison.text(entries, shown)
-  local function paint(code, text)
-    return shown.color and ("\27[%sm%s\27[0m"):format(code, text) or text
-  end
+  local paint = paints(shown.color)
   local swept_names = {}
   for i, point in ipairs(entries[1].swept or {}) do
     swept_names[i] = point.name
@@ -220,7 +219,7 @@ function comparison.text(entries, shown)
       texts[i] = painted(padded(text, widths[i], i == 1), row, i, first_column, marks, paint)
     end
     if row.notes and row.notes ~= "" then
-      texts[#texts + 1] = paint(row.entry.result.verified == false and "31;1" or "33", row.notes)
+      texts[#texts + 1] = paint(row.notes, row.entry.result.verified == false and "red" or "yellow")
     end
     lines[#lines + 1] = (table.concat(texts, "  "):gsub("%s+$", ""))
   end

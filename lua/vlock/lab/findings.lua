@@ -66,22 +66,22 @@ local function words_of_losses(found)
     figures.grouped(found.dropped))
 end
 
---- The verdict, a line of a report. found: with `commits`; paint(code, text) colours a text.
+--- The verdict, a line of a report. found: with `commits`; paint: of vlock.paint.
 function findings.verdict(found, paint)
   local unknown = found.unknown_applied
   if found.verified == true and found.commits == 0 and unknown == 0 then
-    return paint("32", "whole") .. ": nothing was committed"
+    return paint("whole", "green") .. ": nothing was committed"
   elseif found.verified == true and found.scenario and found.scenario.combine then
-    return ("%s: the commits that hold the %s updates each stand on the one before"):format(paint("32", "whole"),
+    return ("%s: the commits that hold the %s updates each stand on the one before"):format(paint("whole", "green"),
       figures.grouped(found.commits))
   elseif found.verified == true then
     local applied = unknown > 0 and ("; %s of unknown outcome were applied"):format(figures.grouped(unknown)) or ""
-    return paint("32", "whole") .. (": each of the %s commits stands on the one before it; %s%s"):format(figures.grouped(found.commits),
+    return paint("whole", "green") .. (": each of the %s commits stands on the one before it; %s%s"):format(figures.grouped(found.commits),
       words_of_losses(found), applied)
   elseif found.verified == false then
-    return paint("31;1", "BROKEN") .. ": " .. findings.words(found)
+    return paint("BROKEN", "red") .. ": " .. findings.words(found)
   end
-  return paint("33", "not verified") .. ": " .. found.not_verified
+  return paint("not verified", "yellow") .. ": " .. found.not_verified
 end
 
 return findings

@@ -1,6 +1,6 @@
 -- How a worker of the lab chooses the key of its next update.
 
-local core = require "vlock.core"
+local near = require "vlock.near"
 
 local key_choice = {}
 
@@ -65,9 +65,7 @@ function key_choice.new(dist, keys)
     end
     return zipf(keys, exponent)
   end
-  local near = core.nearest(name or dist, names)
-  error(("unknown --dist '%s'%s; there are: own, uniform, zipf:S"):format(dist,
-    near and (", did you mean '%s'?"):format(near) or ""), 0)
+  error(("unknown --dist '%s'%s; there are: own, uniform, zipf:S"):format(dist, near(name or dist, names)), 0)
 end
 
 return key_choice

@@ -5,6 +5,7 @@
 local accounts = require "vlock.lab.account"
 local core = require "vlock.core"
 local findings = require "vlock.lab.findings"
+local outcomes = require "vlock.outcome"
 local update = require "vlock.update"
 
 local now = core.now
@@ -27,10 +28,6 @@ local function identity_of(store, is_counter, merge)
     return nil, ("the store has no versions, and the merge '%s' may write a value twice"):format(merge)
   end
   return "value"
-end
-
-local function is_unknown(reason)
-  return type(reason) == "table" and reason.outcome == "unknown"
 end
 
 local function read_state(store, cell)
@@ -107,7 +104,7 @@ local function outcome_of(store, base, value, token, ok, result, stamp)
   if ok and result == "committed" then
     made.stamp, made.version = stamp, store.version and store.version(stamp)
     return "committed", made
-  elseif not ok and (is_unknown(result) or type(result) ~= "table") then -- a store that is broken may have written
+  elseif not ok and (outcomes.is(result, "unknown") or type(result) ~= "table") then -- a store that is broken may have written
     made.stamp = store.version and store.made and store.made(base, token)
     return "unknown", made
   end

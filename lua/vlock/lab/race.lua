@@ -5,6 +5,7 @@ local core = require "vlock.core"
 local lab = require "vlock.lab.run"
 local lab_core = require "vlock.lab_core"
 local statistics = require "vlock.lab.statistics"
+local outcomes = require "vlock.outcome"
 
 local race = {}
 
@@ -56,7 +57,7 @@ local function take_turn(entry, setup, round, number, count)
   local ok, reason = pcall(run_once, entry, setup, setup.seed + round - 1, watch)
   if not ok and reason ~= lab.INTERRUPTED then
     entry.failure = reason
-    return not (type(reason) == "table" and reason.outcome == "unreachable")
+    return not outcomes.is(reason, "unreachable")
   end
   return true
 end

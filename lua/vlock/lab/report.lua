@@ -3,6 +3,7 @@
 local core = require "vlock.core"
 local figures = require "vlock.lab.figures"
 local findings = require "vlock.lab.findings"
+local paints = require "vlock.paint"
 
 local grouped = figures.grouped
 
@@ -12,9 +13,7 @@ local duration = figures.ms
 
 --- The report, several lines. shown: color (whether to), first_error and give_up_reason (texts or nil).
 function report.text(result, shown)
-  local function paint(code, text)
-    return shown.color and ("\27[%sm%s\27[0m"):format(code, text) or text
-  end
+  local paint = paints(shown.color)
   local lines = {}
   local function line(name, ...)
     lines[#lines + 1] = ("%-12s %s"):format(name, string.format(...))
@@ -24,7 +23,7 @@ function report.text(result, shown)
   line("scenario", "%s", figures.scenario(result.scenario))
   line("server", "%s, store %s, seed %d", result.server.version, result.store, result.seed)
   line("commits", "%s in %s = %s commits/s%s%s", grouped(result.commits), core.format_duration(result.seconds),
-    paint("1", grouped(result.commits_per_second)), result.interrupted and " (interrupted)" or "",
+    paint(grouped(result.commits_per_second), "bold"), result.interrupted and " (interrupted)" or "",
     result.unfinished > 0 and (", %s unfinished at the end"):format(grouped(result.unfinished)) or "")
   if result.left_alone > 0 then
     line("left alone", "%s updates left the cell as it is", grouped(result.left_alone))
@@ -41,11 +40,11 @@ function report.text(result, shown)
   local o = result.open_loop
   if o then
     line("open loop", "%s/s of the %s/s asked for began; %s behind at the end; woken up to %s late (p99)%s", grouped(o.begun),
-      grouped(o.wanted), grouped(o.behind), duration(o.late_ms), o.kept_up and "" or paint("31;1", "  IT DID NOT KEEP UP"))
+      grouped(o.wanted), grouped(o.behind), duration(o.late_ms), o.kept_up and "" or paint("  IT DID NOT KEEP UP", "red"))
   end
   local f = result.fairness
   line("fairness", "Jain %.3f; slowest worker %s, fastest %s commits/s%s", f.jain, grouped(math.floor(f.min + 0.5)),
-    grouped(math.floor(f.max + 0.5)), result.starved and paint("33", "  (some workers starve)") or "")
+    grouped(math.floor(f.max + 0.5)), result.starved and paint("  (some workers starve)", "yellow") or "")
   if result.gave_up > 0 or result.unknown > 0 or result.errors > 0 then
     line("failures", "%s gave up%s, %s unknown, %s errors%s", grouped(result.gave_up),
       shown.give_up_reason and " (" .. shown.give_up_reason .. ")" or "", grouped(result.unknown), grouped(result.errors),

@@ -11,6 +11,7 @@ local key_choice = require "vlock.lab.key_choice"
 local keys = require "vlock.lab.keys"
 local lab_core = require "vlock.lab_core"
 local ledger = require "vlock.lab.ledger"
+local outcomes = require "vlock.outcome"
 local pace = require "vlock.lab.pace"
 local results = require "vlock.lab.result"
 local scenarios = require "vlock.lab.scenario"
@@ -28,10 +29,6 @@ local CUT_OFF, is_over = warden.CUT_OFF, warden.is_over
 local lab = {
   INTERRUPTED = "interrupted before the run had begun", -- what `run` raises then
 }
-
-local function is_outcome(reason, kind)
-  return type(reason) == "table" and reason.outcome == kind
-end
 
 -- ---- workers
 
@@ -78,17 +75,17 @@ end
 
 -- seconds: since when its latency counts.
 local function count_failure(run, reason, seconds)
-  if reason == CUT_OFF or is_outcome(reason, "gave_up") and reason.reason == CUT_OFF then
+  if reason == CUT_OFF or outcomes.is(reason, "gave_up") and reason.reason == CUT_OFF then
     run.unfinished = run.unfinished + 1
     run.latencies:record(seconds) -- it would have been longer; without it, who waits in vain would not be seen
-  elseif is_outcome(reason, "gave_up") then
+  elseif outcomes.is(reason, "gave_up") then
     run.gave_up = run.gave_up + 1
     run.give_up_reason = run.give_up_reason or reason.reason
-  elseif is_outcome(reason, "unknown") and reason.raised then
+  elseif outcomes.is(reason, "unknown") and reason.raised then
     error(reason.raised, 0) -- the store is broken
-  elseif is_outcome(reason, "unknown") then
+  elseif outcomes.is(reason, "unknown") then
     run.unknown = run.unknown + 1
-  elseif is_outcome(reason, "unreachable") or type(reason) ~= "table" then
+  elseif outcomes.is(reason, "unreachable") or type(reason) ~= "table" then
     error(reason, 0) -- nothing to measure any more: the server is gone, or the policy itself is broken
   else
     run.errors = run.errors + 1

@@ -11,6 +11,7 @@
 -- new_update()                 a worker's update function of its own, fn(value, worker); nil: the default
 
 local core = require "vlock.core"
+local near = require "vlock.near"
 local exit = require "vlock.exit"
 local key_choice = require "vlock.lab.key_choice"
 
@@ -85,8 +86,7 @@ local function from_script(own)
   local fields = {}
   for name, value in pairs(own) do
     if not FIELDS[name] then
-      local near = type(name) == "string" and core.nearest(name, names_of(FIELDS))
-      exit.usage("unknown field scenario.%s%s; there are: %s", tostring(name), near and (", did you mean '%s'?"):format(near) or "",
+      exit.usage("unknown field scenario.%s%s; there are: %s", tostring(name), near(name, names_of(FIELDS)),
         table.concat(names_of(FIELDS), ", "))
     elseif name ~= "update" then
       fields[name] = read_field(name, value, "scenario." .. name)

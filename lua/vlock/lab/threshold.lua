@@ -5,6 +5,7 @@ local core = require "vlock.core"
 local exit = require "vlock.exit"
 local json = require "vlock.json"
 local measures = require "vlock.lab.measures"
+local near = require "vlock.near"
 local statistics = require "vlock.lab.statistics"
 
 local threshold = {}
@@ -42,8 +43,7 @@ local function refuse_field(name, text)
     end
   end
   table.sort(names)
-  local near = core.nearest(name, names)
-  exit.usage("--require '%s': the result has no field '%s'%s; there are: %s", text, name, near and (", did you mean '%s'?"):format(near) or "",
+  exit.usage("--require '%s': the result has no field '%s'%s; there are: %s", text, name, near(name, names),
     table.concat(names, ", "))
 end
 

@@ -7,6 +7,7 @@ local figures = require "vlock.lab.figures"
 local findings = require "vlock.lab.findings"
 local json = require "vlock.json"
 local recorded = require "vlock.lab.recorded"
+local paints = require "vlock.paint"
 
 local verify = {}
 
@@ -280,11 +281,9 @@ function verify.run(names, options, out)
     end
     out:write(json.encode { vlockrun = core.version, verified = verified, runs = documents }, "\n")
   else
-    local is_colored = core.is_terminal(1) and not options.no_color and not os.getenv("NO_COLOR")
+    local paint = paints(paints.wanted(options))
     for i, run in ipairs(runs) do
-      out:write(i > 1 and "\n" or "", text_of(run, function(code, text)
-        return is_colored and ("\27[%sm%s\27[0m"):format(code, text) or text
-      end))
+      out:write(i > 1 and "\n" or "", text_of(run, paint))
     end
   end
   return verified == false and exit.UNMET or exit.FINE
