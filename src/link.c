@@ -160,7 +160,7 @@ static void finish_unanswered(struct vlock_request *request, const redisAsyncCon
     if (link->is_refused && !link->has_served) {
         snprintf(message, sizeof message, "cannot connect to %s: %s", link->name, link->trouble);
         finish(request, VLOCK_LINK_FAILED, NULL, message);
-    } else if (request->end_offset > vlock_link_sent_bytes(link)) {
+    } else if (request->end_offset > vlock_link_sent_bytes(link, context)) {
         finish(request, VLOCK_LINK_NOT_SENT, NULL, NULL);
     } else if (!link->has_served && strncmp(why, "Protocol error, got", 19) == 0) { /* no RESP: whatever it is, it ran nothing */
         snprintf(message, sizeof message, "what answers at %s is no Redis or Valkey: %s", link->name, why);
@@ -332,7 +332,7 @@ static void release(struct vlock_link *link)
  * written to it then is ever answered. */
 static void look_before_writing(struct vlock_link *link)
 {
-    bool is_idle = vlock_link_sent_bytes(link) == link->answered_offset;
+    bool is_idle = vlock_link_sent_bytes(link, link->context) == link->answered_offset;
     if (is_idle && (!link->is_proven || vlock_clock_now() - link->heard_ns > IDLE_NS))
         vlock_link_read(link);
 }

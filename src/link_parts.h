@@ -108,7 +108,7 @@ void vlock_link_read(struct vlock_link *link);
 /* To be called in each callback of a reply: what stands behind the last reply that is due was not asked for, and hiredis must not see it. */
 void vlock_link_check_unasked(struct vlock_link *link, redisAsyncContext *context);
 
-/* How many bytes of this connection's commands have gone. */
-uint64_t vlock_link_sent_bytes(const struct vlock_link *link);
+/* How many bytes of this connection's commands have gone. `context`: the link's, which it may have let go of already while hiredis ends it. */
+uint64_t vlock_link_sent_bytes(const struct vlock_link *link, const redisAsyncContext *context);
 
 #endif

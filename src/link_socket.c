@@ -15,9 +15,9 @@
 
 /* ---- what comes ---- */
 
-uint64_t vlock_link_sent_bytes(const struct vlock_link *link)
+uint64_t vlock_link_sent_bytes(const struct vlock_link *link, const redisAsyncContext *context)
 {
-    return link->queued_bytes - (sdslen(link->context->c.obuf) - link->written);
+    return link->queued_bytes - (sdslen(context->c.obuf) - link->written);
 }
 
 /* Whether the server owes a reply: then what comes is one. */
@@ -25,7 +25,7 @@ static bool is_reply_due(const struct vlock_link *link)
 {
     if (link->state != LINK_UP)
         return link->greetings_left > 0;
-    return vlock_link_sent_bytes(link) > link->answered_offset;
+    return vlock_link_sent_bytes(link, link->context) > link->answered_offset;
 }
 
 /* RESP3 has messages that nobody asked for. */

@@ -165,10 +165,18 @@ static void on_alarm(int number)
     vlock_interrupt(engine, "enough");
 }
 
+/* VLOCK_TEST_SLOWNESS: how many times as long everything takes here, as under valgrind. */
+static int slowness(void)
+{
+    const char *text = getenv("VLOCK_TEST_SLOWNESS");
+    return text ? atoi(text) : 1;
+}
+
 static void interrupt_soon(void)
 {
+    long us = 60000L * slowness();
     signal(SIGALRM, on_alarm);
-    setitimer(ITIMER_REAL, &(struct itimerval){.it_value = {.tv_usec = 60000}}, NULL);
+    setitimer(ITIMER_REAL, &(struct itimerval){.it_value = {.tv_sec = us / 1000000, .tv_usec = us % 1000000}}, NULL);
 }
 
 static bool is_interrupted(const struct write *write)
@@ -203,7 +211,7 @@ static enum vlock_decision compute(void *user, struct vlock_update *update)
         return VLOCK_ABORT;
     if (write->end == LOOPING && write->moment == READING) {
         interrupt_soon();
-        usleep(150000);
+        usleep(150000u * (unsigned)slowness());
     } else if (write->moment != READING && (computing->calls == 1 || write->end == CONTENDED)) {
         strike(write, commit_word(write));
     }
@@ -259,7 +267,7 @@ static void open_engine(int port)
     struct vlock_error error = {.message = ""};
     char url[64];
     snprintf(url, sizeof url, "redis://127.0.0.1:%d", port);
-    engine = vlock_open(&(struct vlock_options){.url = url, .command_timeout = 0.3, .log = keep_log}, &error);
+    engine = vlock_open(&(struct vlock_options){.url = url, .command_timeout = 0.3 * slowness(), .log = keep_log}, &error);
     assert_non_null(engine);
 }
 
