@@ -83,6 +83,8 @@ static int l_compute(lua_State *L)
     vlock_engine_call_out(call->engine, true);
     enum vlock_decision decision = call->callback(call->user, &update);
     vlock_engine_call_out(call->engine, false);
+    if (vlock_engine_is_interrupted(call->engine)) /* then nothing is sent any more */
+        return luaL_error(L, "interrupted");
     switch (decision) {
     case VLOCK_WRITE:
         if (!update.value)

@@ -1,7 +1,6 @@
 /* The engine: one Lua state, its scheduler and its private server, behind the public functions of vlock.h. */
-#include "engine.h"
+#include "engine_parts.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,31 +20,11 @@
 #include "numeric_locale.h"
 #include "private_server.h"
 #include "random.h"
-#include "reply.h"
 #include "scheduler.h"
 #include "url.h"
 
 #define CONNECT_TIMEOUT_SECONDS 5
 #define COMMAND_TIMEOUT_SECONDS 10
-
-struct vlock_engine {
-    pid_t process; /* that opened it */
-    lua_State *L; /* its own; NULL where it is a guest in somebody else's */
-    struct vlock_scheduler *scheduler;
-    struct vlock_private_server *server;
-    struct vlock_redis_host redis;
-    char *url;
-    char *password;
-    bool private_server;
-    void (*log)(void *user, enum vlock_log_level level, const char *message);
-    void *log_user;
-    vlock_reply_callback *callback; /* of the present run */
-    void *callback_user;
-    bool is_turning; /* its loop turns: a callback is called from inside of it */
-    locale_t locale, program_locale; /* this thread's while a public function is under way, and what it was before */
-    int depth;       /* public functions under way: one, or one more in a reply callback */
-    bool is_closed;  /* by a callback: it ends when these have returned */
-};
 
 /* ---- what the `redis` library and the scheduler ask ---- */
 
@@ -255,6 +234,7 @@ vlock_engine *vlock_engine_attach(lua_State *thread, const struct vlock_options 
 
 static void end_engine(vlock_engine *engine)
 {
+    engine->is_ending = true;
     if (engine->L)
         lua_close(engine->L); /* its finalizers let go of their links, and end the scheduler */
     vlock_private_server_stop(engine->server);
@@ -270,7 +250,9 @@ void vlock_close(vlock_engine *engine)
 {
     if (!engine || !vlock_engine_is_ours(engine))
         return; /* a child's memory goes with it; all else is its parent's */
-    if (engine->depth == 0) {
+    if (engine->is_ending) {
+        return;
+    } else if (engine->depth == 0) {
         end_engine(engine);
     } else if (!engine->is_closed) {
         engine->is_closed = true;
@@ -290,11 +272,16 @@ int vlock_engine_enter(vlock_engine *engine, struct vlock_error *error)
     if (!vlock_engine_is_ours(engine))
         return vlock_error_set(error, VLOCK_ERR_USAGE,
                                "this process is a child of the one that opened the engine: open another one here");
-    if (engine->is_turning || engine->is_closed)
+    if (engine->is_turning || engine->is_closed || engine->is_ending)
         return vlock_error_set(error, VLOCK_ERR_USAGE, "the engine is in one of its callbacks: nothing of it can be used in there");
     if (engine->depth++ == 0)
         engine->program_locale = vlock_numeric_locale_use(engine->locale);
     return 0;
+}
+
+bool vlock_engine_is_interrupted(const vlock_engine *engine)
+{
+    return vlock_scheduler_is_interrupted(engine->scheduler);
 }
 
 void vlock_engine_call_out(const vlock_engine *engine, bool begins)
@@ -310,260 +297,6 @@ void vlock_engine_leave(vlock_engine *engine)
     vlock_numeric_locale_use(engine->program_locale);
     if (engine->is_closed)
         end_engine(engine);
-}
-
-static int turn_loop(vlock_engine *engine, bool waits, struct vlock_error *error)
-{
-    engine->is_turning = true;
-    int result = vlock_scheduler_turn(engine->scheduler, waits, error);
-    engine->is_turning = false;
-    return result;
-}
-
-/* ---- runs ---- */
-
-static void set_list(lua_State *L, const char *name, size_t count, const char *const *texts, const size_t *sizes)
-{
-    lua_createtable(L, (int)count, 0);
-    for (size_t i = 0; i < count; i++) {
-        lua_pushlstring(L, texts[i], sizes ? sizes[i] : strlen(texts[i]));
-        lua_rawseti(L, -2, (lua_Integer)i + 1);
-    }
-    lua_setglobal(L, name);
-}
-
-struct start {
-    const char *source;
-    size_t length;
-    const char *name;
-    const struct vlock_arguments *arguments;
-};
-
-/* Runs protected: returns the task's handle. */
-static int l_start(lua_State *L)
-{
-    static const struct vlock_arguments none;
-    struct start *start = lua_touserdata(L, 1);
-    const struct vlock_arguments *arguments = start->arguments ? start->arguments : &none;
-    set_list(L, "KEYS", arguments->key_count, arguments->keys, arguments->key_sizes);
-    set_list(L, "ARGV", arguments->arg_count, arguments->args, arguments->arg_sizes);
-    if (luaL_loadbuffer(L, start->source, start->length, start->name) != LUA_OK)
-        return lua_error(L);
-    vlock_scheduler_spawn(L, 0);
-    return 1;
-}
-
-/* Runs protected: 1 the engine, 2 the task's handle. */
-static int l_finish(lua_State *L)
-{
-    struct vlock_engine *engine = lua_touserdata(L, 1);
-    if (vlock_task_results(L, 2) == 0)
-        lua_pushnil(L);
-    struct vlock_reply *reply = vlock_reply_from_lua(L, 3);
-    if (!reply)
-        return luaL_error(L, "what the script returned is nested too deeply");
-    vlock_engine_call_out(engine, true);
-    engine->callback(engine->callback_user, reply);
-    vlock_engine_call_out(engine, false);
-    vlock_reply_free(reply);
-    return 0;
-}
-
-static int fail_with_top(lua_State *L, struct vlock_error *error)
-{
-    const char *message = lua_tostring(L, -1);
-    vlock_error_set(error, VLOCK_ERR_SCRIPT, "%s", message ? message : "an error that is no text");
-    lua_pop(L, 1);
-    return -1;
-}
-
-static int start(vlock_engine *engine, const char *source, size_t length, const char *name,
-                const struct vlock_arguments *arguments, vlock_reply_callback *callback, void *user, struct vlock_error *error)
-{
-    lua_State *L = engine->L;
-    struct start what = {source, length, name, arguments};
-    if (vlock_scheduler_is_running(engine->scheduler))
-        return vlock_error_set(error, VLOCK_ERR_USAGE, "the engine is running already: runs do not nest");
-    lua_pushcfunction(L, l_start);
-    lua_pushlightuserdata(L, &what);
-    if (lua_pcall(L, 1, 1, 0) != LUA_OK)
-        return fail_with_top(L, error);
-    engine->callback = callback;
-    engine->callback_user = user;
-    return vlock_scheduler_start(engine->scheduler, L, error);
-}
-
-int vlock_start(vlock_engine *engine, const char *source, size_t length, const char *name,
-                const struct vlock_arguments *arguments, vlock_reply_callback *callback, void *user, struct vlock_error *error)
-{
-    if (vlock_engine_enter(engine, error) != 0)
-        return -1;
-    int result = start(engine, source, length, name, arguments, callback, user, error);
-    vlock_engine_leave(engine);
-    return result;
-}
-
-/* One turn, and the callback where it was the last. */
-static int turn(vlock_engine *engine, bool waits, struct vlock_error *error)
-{
-    lua_State *L = engine->L;
-    int result = turn_loop(engine, waits, error);
-    if (result != 0)
-        return result;
-    if (engine->callback) {
-        lua_pushcfunction(L, l_finish);
-        lua_insert(L, -2);
-        lua_pushlightuserdata(L, engine);
-        lua_insert(L, -2);
-        return lua_pcall(L, 2, 0, 0) == LUA_OK ? 0 : fail_with_top(L, error);
-    }
-    lua_pop(L, 1);
-    return 0;
-}
-
-lua_State *vlock_engine_state(vlock_engine *engine)
-{
-    return engine->L;
-}
-
-/* Runs protected: 1 `prepare`, 2 its argument. Returns the handle of a task. */
-static int l_spawn_prepared(lua_State *L)
-{
-    lua_call(L, 1, LUA_MULTRET);
-    vlock_scheduler_spawn(L, lua_gettop(L) - 1);
-    return 1;
-}
-
-/* Runs protected: 1 `finish`, 2 its argument, 3 the task's handle. */
-static int l_finish_prepared(lua_State *L)
-{
-    int results = vlock_task_results(L, 3);
-    lua_remove(L, 3);
-    lua_call(L, 1 + results, 0);
-    return 0;
-}
-
-int vlock_engine_call(vlock_engine *engine, lua_CFunction prepare, lua_CFunction finish, void *argument, struct vlock_error *error)
-{
-    lua_State *L = engine->L;
-    int result;
-    if (vlock_scheduler_is_running(engine->scheduler))
-        return vlock_error_set(error, VLOCK_ERR_USAGE, "the engine is running already: its functions do not nest");
-    lua_pushcfunction(L, l_spawn_prepared);
-    lua_pushcfunction(L, prepare);
-    lua_pushlightuserdata(L, argument);
-    if (lua_pcall(L, 2, 1, 0) != LUA_OK) {
-        fail_with_top(L, error);
-        if (error)
-            error->code = VLOCK_ERR_USAGE;
-        return -1;
-    }
-    engine->callback = NULL;
-    if (vlock_scheduler_start(engine->scheduler, L, error) != 0)
-        return -1;
-    while ((result = turn_loop(engine, true, error)) == 1)
-        continue;
-    if (result != 0)
-        return result;
-    lua_pushcfunction(L, l_finish_prepared);
-    lua_insert(L, -2);
-    lua_pushcfunction(L, finish);
-    lua_insert(L, -2);
-    lua_pushlightuserdata(L, argument);
-    lua_insert(L, -2);
-    return lua_pcall(L, 3, 0, 0) == LUA_OK ? 0 : fail_with_top(L, error);
-}
-
-bool vlock_engine_was_cut_before_sending(const vlock_engine *engine)
-{
-    return vlock_scheduler_was_cut_before_sending(engine->scheduler);
-}
-
-int vlock_step(vlock_engine *engine, struct vlock_error *error)
-{
-    int result = 0;
-    if (vlock_engine_enter(engine, error) != 0)
-        return -1;
-    if (vlock_scheduler_is_running(engine->scheduler))
-        result = turn(engine, false, error);
-    else
-        vlock_scheduler_idle(engine->scheduler);
-    if (engine->is_closed && result == 1)
-        result = vlock_error_set(error, VLOCK_ERR_INTERRUPTED, "the engine was closed");
-    vlock_engine_leave(engine);
-    return result;
-}
-
-int vlock_descriptor(vlock_engine *engine)
-{
-    return vlock_engine_is_ours(engine) ? vlock_scheduler_descriptor(engine->scheduler) : -1;
-}
-
-int vlock_run_string(vlock_engine *engine, const char *source, size_t length, const char *name,
-                     const struct vlock_arguments *arguments, vlock_reply_callback *callback, void *user,
-                     struct vlock_error *error)
-{
-    if (vlock_engine_enter(engine, error) != 0)
-        return -1;
-    int result = start(engine, source, length, name, arguments, callback, user, error);
-    if (result == 0)
-        while ((result = turn(engine, true, error)) == 1)
-            continue;
-    vlock_engine_leave(engine);
-    return result;
-}
-
-/* The whole file, which the caller frees; NULL and `error` when it cannot be read. */
-static char *read_file(const char *path, size_t *length, struct vlock_error *error)
-{
-    FILE *file = fopen(path, "rbe");
-    char *text = NULL;
-    size_t capacity = 0;
-    *length = 0;
-    while (file) {
-        if (*length == capacity) {
-            capacity = capacity ? capacity * 2 : 16384;
-            char *grown = realloc(text, capacity);
-            if (!grown) {
-                errno = ENOMEM;
-                break;
-            }
-            text = grown;
-        }
-        size_t got = fread(text + *length, 1, capacity - *length, file);
-        *length += got;
-        if (got == 0)
-            break;
-    }
-    if (file && feof(file)) {
-        fclose(file);
-        return text;
-    }
-    vlock_error_set(error, VLOCK_ERR_USAGE, "cannot read %s: %s", path, strerror(errno));
-    if (file)
-        fclose(file);
-    free(text);
-    return NULL;
-}
-
-int vlock_run_file(vlock_engine *engine, const char *path, const struct vlock_arguments *arguments,
-                   vlock_reply_callback *callback, void *user, struct vlock_error *error)
-{
-    char name[4200];
-    size_t length;
-    char *text = read_file(path, &length, error);
-    if (!text)
-        return -1;
-    /* The first line may be for the system: #!/usr/bin/env vlockrun. The line's end stays, so that line numbers are right. */
-    const char *source = text;
-    size_t skipped = 0;
-    if (length && text[0] == '#')
-        while (skipped < length && text[skipped] != '\n')
-            skipped++;
-    snprintf(name, sizeof name, "@%s", path);
-    int result = vlock_run_string(engine, source + skipped, length - skipped, name, arguments, callback, user, error);
-    free(text);
-    return result;
 }
 
 void vlock_interrupt(vlock_engine *engine, const char *reason)

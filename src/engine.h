@@ -16,6 +16,9 @@ bool vlock_engine_is_ours(const vlock_engine *engine);
 int vlock_engine_enter(vlock_engine *engine, struct vlock_error *error);
 void vlock_engine_leave(vlock_engine *engine);
 
+/* Whether the present run is to end: vlock_interrupt() or vlock_close() was called. */
+bool vlock_engine_is_interrupted(const vlock_engine *engine);
+
 /* Around a callback: it finds the program's own locale. */
 void vlock_engine_call_out(const vlock_engine *engine, bool begins);
 

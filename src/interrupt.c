@@ -44,6 +44,11 @@ void vlock_scheduler_interrupt(struct vlock_scheduler *s, const char *reason)
         return; /* it is full: the loop is awake already */
 }
 
+bool vlock_scheduler_is_interrupted(const struct vlock_scheduler *s)
+{
+    return s->is_interrupted;
+}
+
 bool vlock_scheduler_is_stuck(struct vlock_scheduler *s)
 {
     bool is_stuck = s->is_watched && s->running && s->turns == s->turns_seen;

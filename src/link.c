@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 
 #include "link_parts.h"
 #include "outside.h"
@@ -372,6 +373,29 @@ void vlock_link_pool_flush(struct vlock_link_pool *pool)
             flush(link);
         link = next;
     }
+}
+
+static int64_t ns_until(const struct event *timer, const struct timeval *now)
+{
+    struct timeval when, left;
+    if (!event_pending(timer, EV_TIMEOUT, &when))
+        return INT64_MAX;
+    evutil_timersub(&when, now, &left);
+    int64_t ns = left.tv_sec * VLOCK_NS_PER_SECOND + left.tv_usec * 1000;
+    return ns > 0 ? ns : 0;
+}
+
+int64_t vlock_link_pool_due(const struct vlock_link_pool *pool)
+{
+    struct timeval now;
+    int64_t due = pool->dirty ? 0 : INT64_MAX;
+    evutil_gettimeofday(&now, NULL);
+    for (const struct vlock_link *link = pool->all; link && due > 0; link = link->next) {
+        int64_t state_ns = ns_until(link->state_timer, &now), deadline_ns = ns_until(link->deadline_timer, &now);
+        due = state_ns < due ? state_ns : due;
+        due = deadline_ns < due ? deadline_ns : due;
+    }
+    return due;
 }
 
 void vlock_link_pool_watch(struct vlock_link_pool *pool)

@@ -75,6 +75,10 @@ bool vlock_link_cancel(struct vlock_request *request);
 /* Writes what was sent since the last flush, one write per link; announces links that came up; releases freed links. */
 void vlock_link_pool_flush(struct vlock_link_pool *pool);
 
+/* Nanoseconds until the pool wants a turn of the loop though no socket has anything for it: a time-out, the end of a rest, something to write;
+ * 0: now. INT64_MAX: there is nothing. */
+int64_t vlock_link_pool_due(const struct vlock_link_pool *pool);
+
 /* Tells the pool's `outside`, just opened, of the sockets that are open already. */
 void vlock_link_pool_watch(struct vlock_link_pool *pool);
 

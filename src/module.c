@@ -74,13 +74,17 @@ static int l_open(lua_State *L)
 
     vlock_engine **engine = push_place(L);
     lua_setfield(L, LUA_REGISTRYINDEX, "vlock.engine");
-    lua_State *thread = lua_newthread(L);
-    lua_setfield(L, LUA_REGISTRYINDEX, "vlock.thread");
-    *engine = vlock_engine_attach(thread, &options, &error);
-    if (!*engine)
-        return luaL_error(L, "%s", error.message);
-    lua_xmove(thread, L, 1);
-    return 1;
+    for (int attempt = 1; attempt <= 2; attempt++) { /* garbage may hold the descriptors that are wanting */
+        lua_State *thread = lua_newthread(L);
+        lua_setfield(L, LUA_REGISTRYINDEX, "vlock.thread");
+        *engine = vlock_engine_attach(thread, &options, &error);
+        if (*engine) {
+            lua_xmove(thread, L, 1);
+            return 1;
+        }
+        lua_gc(L, LUA_GCCOLLECT);
+    }
+    return luaL_error(L, "%s", error.message);
 }
 
 int luaopen_vlock(lua_State *L)

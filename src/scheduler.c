@@ -424,6 +424,7 @@ int vlock_scheduler_start(struct vlock_scheduler *s, lua_State *L, struct vlock_
     run->main = task;
     run->turner = L;
     s->is_interrupted = 0;
+    vlock_waiting_tell_outside(s); /* there is something to do */
     return 0;
 }
 

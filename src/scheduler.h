@@ -141,6 +141,7 @@ void vlock_scheduler_push_tag(lua_State *L);
 
 /* See vlock_interrupt(), vlock_is_stuck() and vlock_has_turned() in vlock.h. Safe in signal handlers. */
 void vlock_scheduler_interrupt(struct vlock_scheduler *scheduler, const char *reason);
+bool vlock_scheduler_is_interrupted(const struct vlock_scheduler *scheduler);
 bool vlock_scheduler_is_stuck(struct vlock_scheduler *scheduler);
 bool vlock_scheduler_has_turned(struct vlock_scheduler *scheduler);
 

@@ -50,17 +50,15 @@ static void set_timer(struct vlock_scheduler *s)
 
 /* ---- a loop outside ---- */
 
-/* How often a loop outside comes back while commands wait: their time-outs are libevent's, which it cannot see. */
-#define OUTSIDE_TICK_NS (20 * 1000 * 1000LL)
-
 void vlock_waiting_tell_outside(struct vlock_scheduler *s)
 {
     struct vlock_timer *first = vlock_timers_first(&s->timers);
     if (s->outside.epoll_fd < 0)
         return;
     int64_t delay_ns = first ? first->when_ns - vlock_clock_now() : INT64_MAX;
-    if (s->awaited && delay_ns > OUTSIDE_TICK_NS)
-        delay_ns = OUTSIDE_TICK_NS;
+    int64_t link_ns = vlock_link_pool_due(&s->links);
+    if (delay_ns > link_ns)
+        delay_ns = link_ns;
     if (!TAILQ_EMPTY(&s->run->ready) || s->is_interrupted)
         delay_ns = 0;
     vlock_outside_wake_in(&s->outside, delay_ns);

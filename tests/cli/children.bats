@@ -3,15 +3,6 @@
 
 load environment
 
-# stock_lua ARGUMENT …: the interpreter with the module.
-stock_lua() {
-    local preload='' name
-    for name in ${SANITIZER:+libasan.so libubsan.so}; do
-        preload+=" $(${CC:-cc} -print-file-name=$name)"
-    done
-    timeout 30 env ${preload:+LD_PRELOAD="${preload# }" ASAN_OPTIONS=detect_leaks=0} LUA_CPATH="$TOP/build/?.so;./?.so" lua5.4 "$@"
-}
-
 # The signals that a child ignores, without those that the C library keeps to itself.
 ignored='for line in io.lines("/proc/self/status") do local set = line:match("^SigIgn:%s*(%x+)")
     if set then print(tonumber(set, 16) & 0x7fffffff) end end'

@@ -68,3 +68,13 @@ find_private_server() {
     done
     return 1
 }
+
+# stock_lua ARGUMENT …: the interpreter, with the module that was built. Instrumented code in a program that is not: what the instruments
+# need comes first.
+stock_lua() {
+    local preload='' name
+    for name in ${SANITIZER:+libasan.so libubsan.so}; do
+        preload+=" $(${CC:-cc} -print-file-name=$name)"
+    done
+    timeout 30 env ${preload:+LD_PRELOAD="${preload# }" ASAN_OPTIONS=detect_leaks=0} LUA_CPATH="$TOP/build/?.so;./?.so" lua5.4 "$@"
+}

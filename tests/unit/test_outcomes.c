@@ -94,7 +94,7 @@ static const struct write table[] = {
     {"interrupted while it read", UPDATE, INTERRUPTED, READING, NULL, NULL, VLOCK_FAILED, false, VLOCK_ERR_INTERRUPTED, NULL},
     {"interrupted while it read", UPDATE, INTERRUPTED, READING, NULL, "watch", VLOCK_FAILED, false, VLOCK_ERR_INTERRUPTED, NULL},
     {"timed out while it read", UPDATE, TIMED_OUT, READING, NULL, NULL, VLOCK_UNKNOWN, false, VLOCK_ERR_AMBIGUOUS, NULL},
-    {"interrupted while its callback ran", UPDATE, LOOPING, READING, NULL, NULL, VLOCK_UNKNOWN, true, VLOCK_ERR_AMBIGUOUS, NULL},
+    {"interrupted while its callback ran", UPDATE, LOOPING, READING, NULL, NULL, VLOCK_FAILED, false, VLOCK_ERR_INTERRUPTED, NULL},
     {"the server is not there", UPDATE, CLOSED_PORT, NOTHING_SENT, NULL, NULL, VLOCK_FAILED, false, VLOCK_ERR_UNREACHABLE, NULL},
     {"the server is not there", COMPARE_AND_SET, CLOSED_PORT, NOTHING_SENT, NULL, NULL, VLOCK_FAILED, false, VLOCK_ERR_UNREACHABLE, NULL},
 
