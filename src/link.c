@@ -163,7 +163,8 @@ static void finish_unanswered(struct vlock_request *request, const redisAsyncCon
         finish(request, VLOCK_LINK_FAILED, NULL, message);
     } else if (request->end_offset > vlock_link_sent_bytes(link, context)) {
         finish(request, VLOCK_LINK_NOT_SENT, NULL, NULL);
-    } else if (!link->has_served && strncmp(why, "Protocol error, got", 19) == 0) { /* no RESP: whatever it is, it ran nothing */
+    } else if (!link->has_served && context->err == REDIS_ERR_PROTOCOL && strncmp(why, "No support", 10) != 0) {
+        /* no RESP: whatever it is, it ran nothing */
         snprintf(message, sizeof message, "what answers at %s is no Redis or Valkey: %s", link->name, why);
         finish(request, VLOCK_LINK_FAILED, NULL, message);
     } else {
@@ -333,7 +334,7 @@ static void release(struct vlock_link *link)
  * written to it then is ever answered. */
 static void look_before_writing(struct vlock_link *link)
 {
-    bool is_idle = vlock_link_sent_bytes(link, link->context) == link->answered_offset;
+    bool is_idle = link->state == LINK_GREETING || vlock_link_sent_bytes(link, link->context) == link->answered_offset;
     if (is_idle && (!link->is_proven || vlock_clock_now() - link->heard_ns > IDLE_NS))
         vlock_link_read(link);
 }
@@ -350,11 +351,15 @@ static void flush(struct vlock_link *link)
         vlock_link_drop(link, link->trouble, true);
         return;
     }
+    if (link->has_to_greet && link->context) {
+        link->has_to_greet = false;
+        vlock_link_greet(link);
+    }
     if (link->announce) {
         link->announce = false;
         vlock_link_finish_waiting(link, VLOCK_LINK_NOT_SENT, NULL);
     }
-    if (has_to_write(link) && link->state == LINK_UP)
+    if (has_to_write(link))
         look_before_writing(link);
     if (has_to_write(link) && !link->is_refused)
         vlock_link_write(link);

@@ -2,8 +2,8 @@
  * One connection to a server.
  *
  * A link wraps a hiredis asynchronous context in libevent. It connects by itself when first used, authenticates, selects the
- * database of its URL, reconnects when the connection is lost, and gives every command a deadline of its own. It knows nothing of
- * Lua: a reply is handed to a callback, which may only record it.
+ * database of its URL, has a server that it meets for the first time answer a PING, reconnects when the connection is lost, and
+ * gives every command a deadline of its own. It knows nothing of Lua: a reply is handed to a callback, which may only record it.
  *
  * Every command that was accepted by vlock_link_send() ends in exactly one callback, never from inside vlock_link_send() itself.
  * Commands are not written when they are sent: vlock_link_pool_flush(), called once a turn of the loop, hands everything that was

@@ -6,6 +6,7 @@
 
 #include "broken_pipe.h"
 #include "link_parts.h"
+#include "random.h"
 
 #define RECONNECT_LIMIT_NS (1000 * 1000 * 1000LL)
 #define SHORT_PAUSE_NS (5 * 1000 * 1000LL) /* where a Unix socket's queue is full, or links that were forgotten are to be closed */
@@ -13,7 +14,7 @@
 /* After a pause that doubles while connections fail. The work is done from the loop, so that no callback runs inside vlock_link_send(). */
 void vlock_link_connect(struct vlock_link *link)
 {
-    bool at_once = link->is_proven || link->generation == 0;
+    bool at_once = link->is_proven || !link->has_failed;
     link->state = LINK_RESTING;
     link->is_proven = false;
     vlock_link_set_timer(link->state_timer, at_once ? 0 : link->rest_ns);
@@ -28,6 +29,7 @@ static void connection_ended(struct vlock_link *link, const char *why, bool hope
 {
     event_del(link->state_timer);
     link->attempt_ns = 0;
+    link->has_failed = !link->is_proven;
     snprintf(link->trouble, sizeof link->trouble, "%s", why);
     if (link->is_freed)
         return;
@@ -83,8 +85,14 @@ bool vlock_link_is_refusal(const char *error)
 /* It is acted on at the flush: a context is not freed from inside its callback. */
 void vlock_link_refuse(struct vlock_link *link, const char *why)
 {
+    if (link->is_refused)
+        return; /* the first reason is the one */
     snprintf(link->trouble, sizeof link->trouble, "%s", why);
     link->is_refused = true;
+    if (link->context) { /* whatever else it has said is of no use, and hiredis may not expect it */
+        redisReader *reader = link->context->c.reader;
+        reader->pos = reader->len;
+    }
     vlock_link_mark_dirty(link);
 }
 
@@ -104,32 +112,66 @@ static void on_greeting(redisAsyncContext *context, void *opaque, void *arg)
     }
 }
 
-static void send_greeting(struct vlock_link *link, int count, const char **words)
+static void send_greeting(struct vlock_link *link, redisCallbackFn *callback, int count, const char **words)
 {
     link->greetings_left++;
-    redisAsyncCommandArgv(link->context, on_greeting, link, count, words, NULL);
+    redisAsyncCommandArgv(link->context, callback, link, count, words, NULL);
 }
 
-/* HELLO 3, which also logs in, or AUTH; then SELECT. */
-static void greet(struct vlock_link *link)
+static bool is_proof(const struct vlock_link *link, const redisReply *reply)
+{
+    if (reply->type == REDIS_REPLY_ERROR) /* it may not let us ask, or not now: but it answers as a server does */
+        return true;
+    return (reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS) && strcmp(reply->str, link->proof) == 0;
+}
+
+/* The reply to a PING with a text that nobody else would say. Before it, nothing of the program's is sent to what may be no server. */
+static void on_proof(redisAsyncContext *context, void *opaque, void *arg)
+{
+    struct vlock_link *link = arg;
+    const redisReply *reply = opaque;
+    if (!reply || link->state != LINK_GREETING || link->is_freed)
+        return;
+    if (reply->type == REDIS_REPLY_ERROR && !vlock_link_is_refusal(reply->str)) {
+        static const redisReply fine = {.type = REDIS_REPLY_STATUS};
+        link->has_served = true;
+        on_greeting(context, (void *)&fine, link);
+    } else if (is_proof(link, reply)) {
+        link->has_served = reply->type != REDIS_REPLY_ERROR;
+        on_greeting(context, opaque, link);
+    } else {
+        vlock_link_refuse(link, "what listens there is no Redis or Valkey: it does not answer PING as these do");
+    }
+}
+
+static void ask_for_proof(struct vlock_link *link)
+{
+    uint64_t number = 0;
+    vlock_random_entropy(&number, sizeof number);
+    snprintf(link->proof, sizeof link->proof, "%016llx", (unsigned long long)number);
+    send_greeting(link, on_proof, 2, (const char *[]){"PING", link->proof});
+}
+
+/* HELLO 3, which also logs in, or AUTH; then SELECT; and at the first time a proof that a server is there. */
+void vlock_link_greet(struct vlock_link *link)
 {
     const struct vlock_url *url = &link->url;
     const char *user = url->user && url->user[0] ? url->user : NULL;
     const char *password = url->password ? url->password : ""; /* a user may have none */
     bool logs_in = url->password || user;
     char number[16];
-    link->state = LINK_GREETING;
-    link->greetings_left = 0;
     if (link->options.is_resp3)
-        send_greeting(link, logs_in ? 5 : 2, (const char *[]){"HELLO", "3", "AUTH", user ? user : "default", password});
+        send_greeting(link, on_greeting, logs_in ? 5 : 2, (const char *[]){"HELLO", "3", "AUTH", user ? user : "default", password});
     else if (user)
-        send_greeting(link, 3, (const char *[]){"AUTH", user, password});
+        send_greeting(link, on_greeting, 3, (const char *[]){"AUTH", user, password});
     else if (logs_in)
-        send_greeting(link, 2, (const char *[]){"AUTH", password});
+        send_greeting(link, on_greeting, 2, (const char *[]){"AUTH", password});
     if (url->db) {
         snprintf(number, sizeof number, "%d", url->db);
-        send_greeting(link, 2, (const char *[]){"SELECT", number});
+        send_greeting(link, on_greeting, 2, (const char *[]){"SELECT", number});
     }
+    if (!link->has_served)
+        ask_for_proof(link);
     if (!link->greetings_left)
         link_is_up(link);
 }
@@ -139,10 +181,13 @@ static void on_connected(const redisAsyncContext *context, int status)
     struct vlock_link *link = context->data;
     if (!link)
         return;
-    if (status == REDIS_OK)
-        greet(link);
-    else
+    if (status == REDIS_OK) {
+        link->state = LINK_GREETING; /* hiredis would write the greeting at once, and lose what a server that hangs up has said */
+        link->has_to_greet = true;
+        vlock_link_mark_dirty(link);
+    } else {
         connection_ended(link, context->errstr && context->errstr[0] ? context->errstr : "connection refused", false);
+    }
 }
 
 static void on_disconnected(const redisAsyncContext *context, int status)
@@ -150,8 +195,9 @@ static void on_disconnected(const redisAsyncContext *context, int status)
     struct vlock_link *link = context->data;
     if (!link)
         return;
+    bool is_no_server = !link->has_served && context->err == REDIS_ERR_PROTOCOL;
     char why[sizeof link->trouble];
-    snprintf(why, sizeof why, "%s",
+    snprintf(why, sizeof why, "%s%.200s", is_no_server ? "what answers there is no Redis or Valkey: " : "",
              link->is_refused                           ? link->trouble
              : status != REDIS_OK && context->errstr[0] ? context->errstr
                                                         : "the connection was closed");
@@ -208,7 +254,7 @@ static void begin_connecting(struct vlock_link *link)
     link->state = LINK_CONNECTING;
     link->queued_bytes = link->answered_offset = link->written = 0;
     link->greetings_left = 0;
-    link->is_refused = false;
+    link->is_refused = link->has_to_greet = false;
     link->holds_sigpipe = !vlock_broken_pipe_is_ignored();
     link->context = context;
     if (!context || context->err || vlock_link_attach_events(link) != 0) {

@@ -59,8 +59,11 @@ struct vlock_link {
     bool holds_sigpipe; /* while hiredis writes: the program does not ignore it */
     bool is_proven;  /* a reply came since it connected: what accepts and hangs up at once is not connected to without a rest */
     bool has_served; /* a reply came at any time: it is a Redis server that will have us */
+    bool has_to_greet;  /* at the next flush */
+    bool has_failed;    /* to be served, since it was last */
     bool has_made_room; /* of descriptors, since it connected last */
     bool is_refused; /* by what was heard on this connection: it is to be dropped */
+    char proof[20];    /* what the server is asked to say first, to show that it is one */
     char trouble[256]; /* why the last connection ended or was not made */
 };
 
@@ -87,6 +90,9 @@ void vlock_link_on_state_timer(evutil_socket_t fd, short what, void *arg);
 
 /* Ends the present connection from our side. Not from inside one of its own callbacks. hopeless: there is no use in another attempt now. */
 void vlock_link_drop(struct vlock_link *link, const char *why, bool hopeless);
+
+/* Logs in, and what else comes before commands: after the socket has connected, from the flush. */
+void vlock_link_greet(struct vlock_link *link);
 
 /* Notes that the server does not want us, or is none: the connection is dropped at the next flush. Safe in callbacks. */
 void vlock_link_refuse(struct vlock_link *link, const char *why);

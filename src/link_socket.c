@@ -24,7 +24,7 @@ uint64_t vlock_link_sent_bytes(const struct vlock_link *link, const redisAsyncCo
 static bool is_reply_due(const struct vlock_link *link)
 {
     if (link->state != LINK_UP)
-        return link->greetings_left > 0;
+        return link->greetings_left > 0 && (link->written > 0 || sdslen(link->context->c.obuf) == 0);
     return vlock_link_sent_bytes(link, link->context) > link->answered_offset;
 }
 
@@ -70,7 +70,6 @@ void vlock_link_check_unasked(struct vlock_link *link, redisAsyncContext *contex
     if (is_reply_due(link) || reader->pos >= reader->len || is_push(link, reader->buf[reader->pos]))
         return;
     refuse_unasked(link, reader->buf + reader->pos, reader->len - reader->pos);
-    reader->pos = reader->len;
 }
 
 static bool is_readable(const struct vlock_link *link)

@@ -218,7 +218,7 @@ local function script_traceback(traceback)
     if line:find("^\tvlock/command%.lua:") then
       break -- from here on it is ours
     elseif not line:find("^\tvlock/") then
-      lines[#lines + 1] = "\n" .. line:gsub("vlock%.redis_core%.", "redis.")
+      lines[#lines + 1] = "\n" .. line:gsub("vlock%.redis[_core]*%.", "redis.")
       is_the_scripts = is_the_scripts or line:find("^\t[^%[]") and not line:find("^\t%(%.%.%.tail")
     end
   end

@@ -78,7 +78,12 @@ END
 
 @test "a Unix socket whose queue is full is tried again" {
     cat >full.py <<'END'
-import os, socket, sys, threading, time
+import socket, threading, time
+def answer(client):
+    asked = client.recv(1000)
+    client.sendall(b"$16\r\n" + asked.split(b"\r\n")[4] + b"\r\n")
+    client.recv(1000)
+    client.sendall(b"+PONG\r\n")
 server = socket.socket(socket.AF_UNIX)
 server.bind("q.sock")
 server.listen(1)
@@ -89,7 +94,7 @@ open("ready", "w").close()
 time.sleep(0.5)
 while True:
     client, _ = server.accept()
-    threading.Thread(target=lambda c=client: c.recv(100) and c.sendall(b"+PONG\r\n"), daemon=True).start()
+    threading.Thread(target=lambda c=client: answer(c), daemon=True).start()
 END
     python3 full.py 3>&- &
     servers+=($!)

@@ -38,15 +38,20 @@ is_refused() {
     is_refused 'no Redis or Valkey'
 }
 
+@test "what greets with what looks like replies is no Redis" {
+    start_not_redis '+OK POP3 ready\r\n' '-ERR what?\r\n'
+    is_refused 'no Redis or Valkey'
+    start_not_redis '' '+PONG\r\n'
+    is_refused 'no Redis or Valkey'
+    start_not_redis '* OK IMAP4rev1\r\n' ''
+    is_refused 'no Redis or Valkey'
+    start_not_redis '' '' 0
+    is_refused 'cannot connect to'
+}
+
 @test "replies that nobody asked for end the connection, and not the process" {
-    start_not_redis '' '+PONG\r\n+PONG\r\n:1\r\n'
-    run --separate-stderr timeout 20 "$vlockrun" -u "$url" -e '
-        local first = redis.call("PING")
-        vlock.sleep(0.1)
-        return { first, redis.pcall("GET", "a").ok or "fine" }'
-    echo "$status: $output $stderr"
-    [ "$status" -eq 0 ]
-    [ "${lines[0]}" = PONG ]
+    start_not_redis '' '$16\r\n{text}\r\n+PONG\r\n:1\r\n'
+    is_refused 'it said "+PONG" unasked'
 }
 
 @test "too many clients, no password, no user: refused at the door" {
