@@ -4,6 +4,7 @@
 -- the update function, on what was just read -> attempt. The value that a conflict carries serves immediate retries only: a base that
 -- was carried through a sleep is as old as the sleep, and loses to whoever has just committed.
 
+local again = require "vlock.again"
 local cache = require "vlock.cache"
 local codecs = require "vlock.codec"
 local connections = require "vlock.redis_core"
@@ -57,19 +58,9 @@ local function is_busy(reason)
   return type(text) == "string" and (text:find("^LOADING ") or text:find("^BUSY ") or text:find("^TRYAGAIN ")) ~= nil
 end
 
-local MOST_READS = 5 -- of one state, where connections die
-
---- store.read(cell), once more where the connection died meanwhile: what was only read may be read again.
+--- store.read(cell), once more where the connection died meanwhile.
 function update.read_again(store, cell)
-  for _ = 2, MOST_READS do
-    local ok, value, stamp, lifetime = pcall(store.read, cell)
-    if ok then
-      return value, stamp, lifetime
-    elseif not outcome.is(value, "unknown") then
-      error(value, 0)
-    end
-  end
-  return store.read(cell)
+  return again(store.read, cell)
 end
 
 --- One atomic read: a base.

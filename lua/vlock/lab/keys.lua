@@ -1,5 +1,6 @@
 -- The keys of a run: under a prefix of its own, and gone when it is over, whatever becomes of it.
 
+local again = require "vlock.again"
 local cells = require "vlock.cell"
 local core = require "vlock.core"
 local hex = require "vlock.hex"
@@ -25,7 +26,7 @@ local function remove(prefix, count)
       words[#words + 1] = key
       words[#words + 1] = cells.version_key(key)
     end
-    redis.call(table.unpack(words))
+    again(redis.call, table.unpack(words))
   end
 end
 

@@ -2,6 +2,7 @@
 -- stream, its own instance of the policy, its own knowledge of the cells. Nothing is shared between workers but the connections, and, where
 -- the scenario says `combine`, the commits.
 
+local again = require "vlock.again"
 local clients = require "vlock.client"
 local combine = require "vlock.combine"
 local connections = require "vlock.redis_core"
@@ -138,12 +139,12 @@ local function connect_all(run, connect, count)
     run.connections[i] = connect()
   end
   for _, connection in ipairs(run.connections) do
-    connection:call("PING") -- the time it takes to connect is not the policy's
+    again(connection.call, connection, "PING") -- the time it takes to connect is not the policy's
   end
 end
 
 local function describe_server(url)
-  local name, version = server_info()
+  local name, version = again(server_info)
   return { version = name == "valkey" and "valkey " .. version or version, url = secret.hidden(url) }
 end
 
