@@ -117,3 +117,83 @@ describe("what was ended half-way", function()
     end
   end)
 end)
+
+describe("updates that share a commit", function()
+  local count = 0
+
+  -- Three updates of one cell by tasks of their own, of which the second may be another; what each ended with, in words.
+  local function three(options, other, meanwhile, before)
+    count = count + 1
+    local key, tasks = "three" .. count, {}
+    options.combine = true
+    redis.call("DEL", key, ("{%s}:v"):format(key))
+    if before then
+      before(key)
+    end
+    for i = 1, 3 do
+      tasks[i] = vlock.spawn(function()
+        return vlock.update(key, i == 2 and other or add, options)
+      end)
+    end
+    if meanwhile then
+      meanwhile(key, tasks)
+    end
+    local ends = {}
+    for i, task in ipairs(tasks) do
+      local ok, value, outcome = pcall(task.join, task)
+      ends[i] = not ok and "error " .. tostring(value):match("[%w]+") or value ~= nil and "committed" or outcome and outcome.outcome or "nothing"
+    end
+    return table.concat(ends, ", "), redis.call("GET", key)
+  end
+
+  -- A conflict for each attempt of the first task.
+  local function contended(key)
+    return function(value, version)
+      vlock.compare_and_set(key, add(value), version)
+      return add(value)
+    end
+  end
+
+  it("end as each of them would alone", function()
+    local all = "%s, %s, %s"
+    assert.are.same({ "committed, committed, committed", "3" }, { three {} })
+    assert.are.same({ "committed, error mine, committed", "2" }, {
+      three({}, function() error("mine alone", 0) end),
+    })
+    assert.are.same({ "committed, error a, committed", "2" }, { three({ codec = "json" }, function() return print end) })
+
+    redis.call("CONFIG", "SET", "maxmemory", "1")
+    local refused, after = three {}
+    redis.call("CONFIG", "SET", "maxmemory", "0")
+    assert.are.same({ all:format("error OOM", "error OOM", "error OOM"), false }, { refused, after })
+
+    local name = "three" .. count + 1
+    local ends = three({ policy = { backoff = "none", retry = { "attempts", max = 1 } } }, contended(name))
+    assert.are.equal(all:format("gave_up", "gave_up", "gave_up"), ends)
+    name = "three" .. count + 1
+    ends = three({ policy = { backoff = "none", merge = function() error("merge: oh", 0) end } }, contended(name))
+    assert.are.equal(all:format("error merge", "error merge", "error merge"), ends)
+  end)
+
+  it("are unknown where the connection dies under their commit", function()
+    local control <close> = redis.connect()
+    control:call("PING")
+    local ends = three({}, nil, function()
+      vlock.sleep(0.05)
+      control:call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+      control:call("CLIENT", "UNPAUSE")
+    end, function(key)
+      vlock.update(key, add) -- the next one commits at once, on what this client knows
+      control:call("CLIENT", "PAUSE", 5000, "WRITE")
+    end)
+    assert.are.equal("unknown, unknown, unknown", ends)
+  end)
+
+  it("go on without one that was cancelled", function()
+    local ends = three({}, nil, function(_, tasks)
+      vlock.sleep(0)
+      tasks[2]:cancel()
+    end)
+    assert.are.equal("committed, nothing, committed", ends)
+  end)
+end)
