@@ -190,8 +190,8 @@ local function call_hook(policy, name, ...)
   end
 end
 
-local function tell_success(policy)
-  for _, listener in ipairs(policy.listeners or {}) do
+local function tell_success(listeners)
+  for _, listener in ipairs(listeners) do
     local ok, reason = pcall(listener)
     if not ok then
       log_failure("on_success", reason)
@@ -260,26 +260,28 @@ local function ask(course, cause, base, wanted, theirs)
   return wait(course.client, course.plan, course.policy, c, course.started)
 end
 
--- f(…), tried again as the policy says while the server is too busy to answer. The first result: whether it came to an end; else the
--- reason why it was given up.
-local function patiently(course, f, ...)
+-- f(a, b, c, d), tried again as the policy says while the server is too busy to answer. The first result: whether it came to an end, then
+-- up to four of its own; else the reason why it was given up.
+local function patiently(course, f, a, b, c, d)
   while true do
-    local results = table.pack(pcall(f, ...))
-    if results[1] then
-      return table.unpack(results, 1, results.n)
-    elseif not is_busy(results[2]) then
-      error(results[2], 0)
+    local ok, first, second, third, fourth = pcall(f, a, b, c, d)
+    if ok then
+      return true, first, second, third, fourth
+    elseif not is_busy(first) then
+      error(first, 0)
     end
     local goes_on, reason = ask(course, "busy")
     if not goes_on then
-      return false, ("%s (%s)"):format(reason, results[2].err)
+      return false, ("%s (%s)"):format(reason, first.err)
     end
   end
 end
 
 local function committed(course, wanted, state)
   local c = course.c
-  tell_success(course.policy)
+  if course.policy.listeners then
+    tell_success(course.policy.listeners)
+  end
   if c then
     c.elapsed = now() - course.started
     call_hook(course.policy, "on_commit", c)
