@@ -122,7 +122,9 @@ static bool is_proof(const struct vlock_link *link, const redisReply *reply)
 {
     if (reply->type == REDIS_REPLY_ERROR) /* it may not let us ask, or not now: but it answers as a server does */
         return true;
-    return (reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS) && strcmp(reply->str, link->proof) == 0;
+    if (reply->type != REDIS_REPLY_STRING && reply->type != REDIS_REPLY_STATUS)
+        return false;
+    return strcmp(reply->str, link->proof) == 0 || strcmp(reply->str, "PONG") == 0; /* some proxies answer so, whatever the text */
 }
 
 /* The reply to a PING with a text that nobody else would say. Before it, nothing of the program's is sent to what may be no server. */

@@ -41,7 +41,7 @@ is_refused() {
 @test "what greets with what looks like replies is no Redis" {
     start_not_redis '+OK POP3 ready\r\n' '-ERR what?\r\n'
     is_refused 'no Redis or Valkey'
-    start_not_redis '' '+PONG\r\n'
+    start_not_redis '' '+OK\r\n'
     is_refused 'no Redis or Valkey'
     start_not_redis '* OK IMAP4rev1\r\n' ''
     is_refused 'no Redis or Valkey'
