@@ -65,7 +65,8 @@ local function knowledge_of(client, cell)
   return known
 end
 
---- The state that this client's last commit made, to build on without a read; nil where it made none, or others are at work.
+--- The state that this client's last commit made, to build on without a read, or nil where it made none, or others are at work; and how many
+-- seconds to let pass before going on.
 --
 -- A client that builds on its own commits sends one every round trip; another one, which must read first, needs two round trips
 -- without a commit in between, and would never have them: the losers of a conflict leave no trace by which the winner could know of
@@ -77,17 +78,14 @@ function Client:kept_base(cell)
   local base = known.base
   if base and base.expires_at <= core.now() then
     known.base = nil
-    return nil -- its value is over
+    return nil, 0 -- its value is over
   elseif base and known.disturbed > 0 then
-    core.sleep(4 * self.rtt * self.random())
-    return nil
-  elseif base then
-    known.streak = known.streak + 1
-    if known.streak % STREAK == 0 then
-      core.sleep(self.rtt)
-    end
+    return nil, 4 * self.rtt * self.random()
+  elseif not base then
+    return nil, 0
   end
-  return base
+  known.streak = known.streak + 1
+  return base, known.streak % STREAK == 0 and self.rtt or 0
 end
 
 --- After a commit.

@@ -147,7 +147,10 @@ end
 
 -- A decision not to write, or an error, on a base that was only kept counts for nothing: the same on a fresh read.
 local function first_decision(client, plan, cell, fn)
-  local base = client:kept_base(cell)
+  local base, pause = client:kept_base(cell)
+  if pause > 0 then
+    core.sleep(pause) -- so that others have their chance: see kept_base
+  end
   if base then
     local ok, decision, text, wanted = pcall(plan.compute, plan, fn, base, true)
     if ok and decision == "write" then
