@@ -1,7 +1,8 @@
 -- The lifetime of a value is part of its state: one that is over is absent, for whoever builds on it.
 
 local function exists(store)
-  return store ~= "ifeq" or redis.pcall("SET", "probe", "1", "IFEQ", "0").err == nil
+  local reply = redis.pcall("SET", "probe", "1", "IFEQ", "0")
+  return store ~= "ifeq" or type(reply) ~= "table" or not reply.err
 end
 
 local function add(value)
