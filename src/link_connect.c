@@ -24,6 +24,14 @@ void vlock_link_connect(struct vlock_link *link)
         link->rest_ns = link->rest_ns * 2 > RECONNECT_LIMIT_NS ? RECONNECT_LIMIT_NS : link->rest_ns * 2;
 }
 
+#define MOST_CUT_GREETINGS 3
+
+/* Whether the connection ended while we greeted, which may be chance: somebody kills connections, or a server begins anew. */
+static bool may_be_chance(struct vlock_link *link)
+{
+    return link->state == LINK_GREETING && ++link->cut_greetings < MOST_CUT_GREETINGS;
+}
+
 /* Says why, and decides what comes next: those who wait learn it at once when there is no hope of another attempt. */
 static void connection_ended(struct vlock_link *link, const char *why, bool hopeless)
 {
@@ -33,7 +41,7 @@ static void connection_ended(struct vlock_link *link, const char *why, bool hope
     snprintf(link->trouble, sizeof link->trouble, "%s", why);
     if (link->is_freed)
         return;
-    if (hopeless || !link->has_served || !link->options.reconnects) {
+    if (hopeless || !link->options.reconnects || (!link->has_served && !may_be_chance(link))) {
         link->state = LINK_DOWN;
         char message[600];
         snprintf(message, sizeof message, "cannot connect to %s: %s", link->name, link->trouble);
@@ -66,6 +74,7 @@ static void link_is_up(struct vlock_link *link)
     link->state = LINK_UP;
     link->generation++;
     link->has_made_room = false;
+    link->cut_greetings = 0;
     link->attempt_ns = 0;
     link->heard_ns = vlock_clock_now();
     link->trouble[0] = '\0';
@@ -203,7 +212,7 @@ static void on_disconnected(const redisAsyncContext *context, int status)
              link->is_refused                           ? link->trouble
              : status != REDIS_OK && context->errstr[0] ? context->errstr
                                                         : "the connection was closed");
-    connection_ended(link, why, link->is_refused);
+    connection_ended(link, why, link->is_refused || is_no_server);
 }
 
 static redisAsyncContext *new_context(const struct vlock_url *url)
@@ -277,6 +286,8 @@ void vlock_link_on_state_timer(evutil_socket_t fd, short what, void *arg)
     struct vlock_link *link = arg;
     if (link->state == LINK_RESTING)
         begin_connecting(link);
-    else if (link->state == LINK_CONNECTING || link->state == LINK_GREETING)
+    else if (link->state == LINK_CONNECTING || link->state == LINK_GREETING) {
+        link->cut_greetings = MOST_CUT_GREETINGS; /* silence is no chance */
         vlock_link_drop(link, "no connection in time", false);
+    }
 }

@@ -51,6 +51,7 @@ struct vlock_link {
     size_t written;            /* of what stands in hiredis' buffer: gone already */
     int64_t heard_ns;          /* when the last reply came, or the connection */
     int greetings_left;
+    int cut_greetings; /* in a row: connections that ended while we greeted */
     int64_t rest_ns;
     int64_t attempt_ns; /* when the present attempt to connect began; 0: there is none */
     unsigned generation;
