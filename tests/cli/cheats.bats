@@ -56,7 +56,7 @@ cheats=$BATS_TEST_DIRNAME/../fixtures/cheats
 
 @test "a store that applies an update twice" {
     is_caught "$cheats/twice.lua" -w 8 -n 2k -- duplicated altered
-    [ "$(value runs.0.duplicated)" -ge 10 ] # a worker that goes on from what it made itself puts it right again
+    [ "$(value runs.0.duplicated)" -ge 1 ] # of 40: a worker that goes on from what it made itself puts it right again
     [ "$(value runs.0.lost_updates)" = 0 ]
     # By values the second one looks like a write of somebody who did not tell.
     by_value twice
