@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "embedded.h"
 #include "nearest.h"
+#include "printable.h"
 #include "random.h"
 #include "scheduler.h"
 #include "sha1.h"
@@ -216,6 +217,22 @@ static int l_nearest(lua_State *L)
     return 1;
 }
 
+/* printable(text): what a terminal may be sent of it: src/printable.h. */
+static int l_printable(lua_State *L)
+{
+    size_t length, taken;
+    const char *text = luaL_checklstring(L, 1, &length);
+    char shown[VLOCK_PRINTABLE_SIZE];
+    luaL_Buffer buffer;
+    luaL_buffinit(L, &buffer);
+    for (size_t at = 0; at < length; at += taken) {
+        taken = vlock_printable_step(text + at, length - at, shown);
+        luaL_addstring(&buffer, shown);
+    }
+    luaL_pushresult(&buffer);
+    return 1;
+}
+
 static int l_sha1hex(lua_State *L)
 {
     size_t length;
@@ -331,6 +348,7 @@ int vlock_lib_vlock_open(lua_State *L, uint64_t seed)
         {"count", l_count},
         {"format_duration", l_format_duration},
         {"nearest", l_nearest},
+        {"printable", l_printable},
         {"sha1hex", l_sha1hex},
         {"source", l_source},
         {"sources", l_sources},

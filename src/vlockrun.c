@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "options.h"
+#include "printable.h"
 #include "vlock.h"
 
 enum {
@@ -112,14 +113,14 @@ static void catch_signals(int64_t timeout_ns)
 
 /* ---- the run ---- */
 
-/* A line for a terminal, which takes control characters for orders. */
+/* A line for a terminal. */
 static void print_line(const char *text)
 {
-    for (; *text; text++)
-        if ((unsigned char)*text >= ' ' ? *text != 127 : *text == '\n' || *text == '\t')
-            fputc(*text, stderr);
-        else
-            fprintf(stderr, "\\x%02x", (unsigned char)*text);
+    char shown[VLOCK_PRINTABLE_SIZE];
+    for (size_t left = strlen(text), taken; left > 0; text += taken, left -= taken) {
+        taken = vlock_printable_step(text, left, shown);
+        fputs(shown, stderr);
+    }
     fputc('\n', stderr);
 }
 

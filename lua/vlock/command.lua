@@ -4,15 +4,12 @@
 local core = require "vlock.core"
 local exit = require "vlock.exit"
 local printable = require "vlock.printable"
+local say = require "vlock.say"
 local secret = require "vlock.secret"
 
 local command = {}
 
 local usage = exit.usage
-
-local function say(...)
-  io.stderr:write("vlockrun: ", printable(string.format(...)), "\n")
-end
 
 -- ---- the words of the command line
 
@@ -153,7 +150,7 @@ local function show_result(options, results)
   end
   local reply_text = require "vlock.reply_text"
   if options.json then
-    command.stdout:write(require("vlock.json").encode(reply_text.for_json(results[1])), "\n")
+    command.stdout:write(printable.document(reply_text.for_json(results[1])))
   elseif results.n > 0 then
     command.stdout:write(reply_text.format(results[1], core.is_terminal(1)), "\n")
   end
@@ -161,14 +158,15 @@ local function show_result(options, results)
 end
 
 local function show_text(text)
-  command.stdout:write((text:gsub("\n*$", "\n")))
+  text = text:gsub("\n*$", "\n")
+  command.stdout:write(core.is_terminal(1) and printable.text(text) or text) -- a file gets what is shown byte by byte
   return exit.FINE
 end
 
 -- Words that stand where a file would; src/options.c knows them too: behind them, options and words may stand in any order.
 local verbs = {
   list = function()
-    return show_text(require("vlock.catalog").list(require("vlock.search").context(".")))
+    return show_text(printable.text(require("vlock.catalog").list(require("vlock.search").context("."))))
   end,
   show = function(rest)
     if not rest[2] then

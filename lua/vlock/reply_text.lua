@@ -103,9 +103,9 @@ local function tty_lines(value, indent, lines, depth)
   elseif kind == "nil" then
     lines[#lines + 1] = "(nil)"
   elseif kind == "status" then
-    lines[#lines + 1] = printable(content)
+    lines[#lines + 1] = printable.text(content)
   elseif kind == "error" then
-    lines[#lines + 1] = "(error) " .. printable(content)
+    lines[#lines + 1] = "(error) " .. printable.text(content)
   elseif #content == 0 then
     lines[#lines + 1] = "(empty array)"
   else

@@ -169,4 +169,36 @@ END
     run "$vlockrun" -e 'redis.log(redis.LOG_WARNING, "\27[2J") error("\27[2J")'
     [[ $output != *$'\e'* ]]
     [[ $output == *'\x1b[2J'* ]]
+    run "$vlockrun" --json -e 'return "\u{9b}2J\127"'
+    [ "$output" = '"\u009b2J\u007f"' ]
+}
+
+@test "nor do those of a recorded history, of a policy or of an error" {
+    orders='\\u001b[2J\\u009b2J' # for sed
+    "$vlockrun" -n 20 -w 2 --history whole.jsonl none
+    sed "s/\"label\":\"none\"/\"label\":\"none$orders\"/; s/\"token\":\"/&$orders/; s/vlock:lab:/&$orders/" whole.jsonl >orders.jsonl
+    sed '/committed/s/"base":"/&changed/' orders.jsonl >broken.jsonl
+    for history in orders broken; do
+        run "$vlockrun" verify "$history.jsonl"
+        [[ $output == *'none\x1b[2J\xc2\x9b2J'* ]]
+        [[ $output != *$'\e'* && $output != *$'\u009b'* ]]
+        run "$vlockrun" verify --json "$history.jsonl"
+        [[ $output != *$'\e'* && $output != *$'\u009b'* ]]
+    done
+    [[ $output == *'"fault":"'* ]]
+    cat >orders.lua <<'.'
+return {
+  name = "name\27[2J",
+  backoff = "none",
+  retry = function()
+    return false, "reason\27[2J"
+  end,
+}
+.
+    for arguments in "-w 8 -n 200 orders.lua" "compare --runs 2 -w 8 -n 200 orders.lua none"; do
+        # shellcheck disable=SC2086 # words
+        run "$vlockrun" $arguments
+        [[ $output == *'reason\x1b[2J'* ]]
+        [[ $output != *$'\e'* ]]
+    done
 }

@@ -7,11 +7,12 @@ local exit = require "vlock.exit"
 local files = require "vlock.lab.files"
 local footprint = require "vlock.lab.footprint"
 local histories = require "vlock.lab.history"
-local json = require "vlock.json"
 local present = require "vlock.present"
+local printable = require "vlock.printable"
 local progress = require "vlock.lab.progress"
 local race = require "vlock.lab.race"
 local report = require "vlock.lab.report"
+local say = require "vlock.say"
 local scenarios = require "vlock.lab.scenario"
 local sweep = require "vlock.lab.sweep"
 local threshold = require "vlock.lab.threshold"
@@ -22,10 +23,6 @@ local outcomes = require "vlock.outcome"
 local command = {}
 
 local COMPARED = { runs = 3, duration = 0.5 } -- where several entrants run and nothing else is said
-
-local function say(...)
-  io.stderr:write("vlockrun: ", string.format(...), "\n")
-end
 
 -- The lab's server: that of --url, or a private one; never that of the environment, which may be one in production.
 local function server_of(options)
@@ -88,6 +85,17 @@ end
 
 -- ---- what is shown
 
+-- An entry as a terminal may be sent it: names, reasons and what the server says of itself are anybody's texts.
+local function printable_entry(entry)
+  return printable.all {
+    label = entry.label,
+    swept = entry.swept,
+    result = entry.result,
+    results = entry.results,
+    first_error = entry.first_error,
+    give_up_reason = entry.give_up_reason,
+  }
+end
 
 local function check_thresholds(entries, thresholds)
   for _, entry in ipairs(entries) do
@@ -237,11 +245,15 @@ end
 local function show(entries, thresholds, is_table, options, out)
   check_thresholds(entries, thresholds)
   if options.json then
-    out:write(json.encode(is_table and several_json(entries) or entries[1].result), "\n")
-  else
-    out:write(is_table and several_text(entries, options) or single_text(entries[1], options),
-      threshold_lines(entries, thresholds, paints(paints.wanted(options))))
+    out:write(printable.document(is_table and several_json(entries) or entries[1].result))
+    return
   end
+  local shown = {}
+  for i, entry in ipairs(entries) do
+    shown[i] = printable_entry(entry)
+  end
+  out:write(is_table and several_text(shown, options) or single_text(shown[1], options),
+    threshold_lines(shown, thresholds, paints(paints.wanted(options))))
 end
 
 -- Runs the lanes, shows and writes what they measured; the exit code.

@@ -4,6 +4,7 @@
 local core = require "vlock.core"
 local figures = require "vlock.lab.figures"
 local outputs = require "vlock.lab.outputs"
+local say = require "vlock.say"
 
 local files = {}
 
@@ -18,7 +19,7 @@ local function write(path, bytes)
   if not (ok and is_closed) then
     error(("cannot write %s: %s"):format(path, reason or close_reason), 0)
   end
-  io.stderr:write("vlockrun: wrote ", path, "\n")
+  say("wrote %s", path)
 end
 
 -- ---- one file of percentiles for each policy and swept value
@@ -158,7 +159,7 @@ function files.write(asked, entries)
   for _, write_one in ipairs(asked) do
     local ok, reason = pcall(write_one, entries, about)
     if not ok then
-      io.stderr:write("vlockrun: ", tostring(type(reason) == "table" and reason.message or reason), "\n")
+      say("%s", tostring(type(reason) == "table" and reason.message or reason))
       is_whole = false
     end
   end

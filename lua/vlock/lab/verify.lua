@@ -6,6 +6,7 @@ local exit = require "vlock.exit"
 local figures = require "vlock.lab.figures"
 local findings = require "vlock.lab.findings"
 local json = require "vlock.json"
+local printable = require "vlock.printable"
 local recorded = require "vlock.lab.recorded"
 local paints = require "vlock.paint"
 
@@ -215,6 +216,19 @@ local function culprit_text(run, one)
   return ("  %s:%d: %s: key %s: %s%s"):format(run.name, one.line, one.fault, one.key, subject, SENTENCES[one.fault](one))
 end
 
+-- A run as a terminal may be sent it: a history may hold anything.
+local function printable_run(run)
+  return printable.all {
+    header = run.header,
+    outcomes = run.outcomes,
+    name = run.name,
+    line = run.line,
+    ended = run.ended,
+    found = run.found,
+    culprits = run.culprits,
+  }
+end
+
 local function text_of(run, paint)
   local header, outcomes, lines = run.header, run.outcomes, {}
   local function line(name, ...)
@@ -279,11 +293,11 @@ function verify.run(names, options, out)
     for i, run in ipairs(runs) do
       documents[i] = document_of(run)
     end
-    out:write(json.encode { vlockrun = core.version, verified = verified, runs = documents }, "\n")
+    out:write(printable.document { vlockrun = core.version, verified = verified, runs = documents })
   else
     local paint = paints(paints.wanted(options))
     for i, run in ipairs(runs) do
-      out:write(i > 1 and "\n" or "", text_of(run, paint))
+      out:write(i > 1 and "\n" or "", text_of(printable_run(run), paint))
     end
   end
   return verified == false and exit.UNMET or exit.FINE
