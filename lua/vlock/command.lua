@@ -190,6 +190,7 @@ local verbs = {
 
 local function run(words)
   local options, rest = read_words(words)
+  require("vlock.inputs").listen(io)
   options.line = command_line(words)
   if not options.eval and verbs[rest[1]] then
     return verbs[rest[1]](rest, options)

@@ -1,6 +1,7 @@
 -- `require`, written in Lua so that a module may call the server while it loads. Two tasks that want the same module at the same time
 -- get the same one: the second waits for the first.
 
+local inputs = require "vlock.inputs"
 local locks = require "vlock.lock"
 
 local loaded = package.loaded
@@ -11,6 +12,7 @@ local function find(name)
   for _, searcher in ipairs(package.searchers) do
     local loader, extra = searcher(name)
     if type(loader) == "function" then
+      inputs.note(tostring(extra))
       return loader, extra
     elseif type(loader) == "string" then
       misses[#misses + 1] = (loader:gsub("^\n?\t?", "\n\t"))

@@ -158,6 +158,56 @@ END
     [ "$status" -eq 0 ]
 }
 
+@test "nor is what a policy reads by itself: parts, modules, data" {
+    mkdir -p lua/backoff
+    cp "$TOP/lua/backoff/fixed.lua" lua/backoff/own.lua
+    echo 'return { pause = "1ms" }' >settings.lua
+    echo 'return 1' >later.lua
+    echo 'return 1' >unread.lua
+    printf '1ms' >data.txt
+    printf '1ms' >lines.txt
+    printf '1ms' >late.txt
+    cat >mine.lua <<'.'
+local settings = require "settings"
+local file = assert(io.open("data.txt"))
+local pause = file:read("a")
+file:close()
+for line in io.lines("lines.txt") do
+  pause = line
+end
+return {
+  backoff = { "own", pause = pause or settings.pause },
+  scenario = {
+    update = function(value)
+      require "later"
+      local late <close> = assert(io.open("late.txt"))
+      return (tonumber(value) or 0) + 1
+    end,
+  },
+}
+.
+    cp -r . "$scratch.before"
+    for output in lua/backoff/own.lua settings.lua later.lua unread.lua data.txt lines.txt ./mine.lua; do
+        run --separate-stderr "$vlockrun" -n 10 -w 2 --report "$output" mine.lua
+        echo "$output: $status $stderr"
+        [ "$status" -eq 2 ]
+        [[ $stderr == *"which this run reads"* || $stderr == *"is a Lua file: it is not overwritten"* ]]
+    done
+    # what it opens only while it runs is told afterwards; what was measured is shown
+    run --separate-stderr "$vlockrun" -n 10 -w 2 --report late.txt mine.lua
+    [ "$status" -eq 1 ]
+    [[ $stderr == *"cannot write late.txt: it is a file that this run has read"* ]]
+    [[ $output == *"10 commits stands"* ]]
+    diff -r . "$scratch.before"
+    rm -r "$scratch.before"
+    run "$vlockrun" -n 10 --report page.html - <mine.lua
+    [ "$status" -eq 0 ]
+    run --separate-stderr "$vlockrun" -n 10 --report page.html none <page.html
+    [ "$status" -eq 2 ]
+    "$vlockrun" -n 10 --report both none >both 2>stderr && false
+    [[ $(cat stderr) == *"--report: that is where this run's own words go"* ]]
+}
+
 @test "control characters reach no terminal" {
     escape=$'\e[31m'
     echo 'return { backoff = "none" }' >"a${escape}b.lua"

@@ -9,6 +9,9 @@ local say = require "vlock.say"
 local files = {}
 
 local function write(path, bytes)
+  if outputs.was_read(path) then
+    error(("cannot write %s: it is a file that this run has read"):format(path), 0)
+  end
   local file, reason = io.open(path, "wb")
   if not file then
     error("cannot write " .. reason, 0)
@@ -102,9 +105,9 @@ end
 
 -- What a run of these lanes reads.
 local function inputs_of(options, lanes)
-  local inputs = {}
+  local inputs = { { "its standard input", "/dev/stdin" } }
   if options.password_file then
-    inputs[1] = { "the password file", options.password_file }
+    inputs[2] = { "the password file", options.password_file }
   end
   for _, lane in ipairs(lanes) do
     local one = lane.entrant

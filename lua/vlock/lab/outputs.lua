@@ -3,19 +3,26 @@
 
 local exit = require "vlock.exit"
 local files = require "vlock.files"
+local inputs = require "vlock.inputs"
 
 local outputs = {}
 
 local Outputs = {}
 Outputs.__index = Outputs
 
---- For a run that reads these files: a list of { what, path }.
-function outputs.new(inputs)
+--- For a run that reads these files, a list of { what, path }, beside what vlock.inputs knows of.
+function outputs.new(read)
   local self = setmetatable({ owners = {}, made = {} }, Outputs) -- owners: by what tells a file from others
-  for _, input in ipairs(inputs) do
+  for _, input in ipairs(read) do
     local kind, id = files.identify(input[2])
     if kind == "file" then
       self.owners[id] = ("%s is %s, which this run reads"):format(input[2], input[1])
+    end
+  end
+  for _, name in ipairs { "/dev/stdout", "/dev/stderr" } do
+    local kind, id = files.identify(name)
+    if kind == "file" then
+      self.owners[id] = "that is where this run's own words go"
     end
   end
   return self
@@ -44,6 +51,10 @@ function Outputs:add(option, path)
     return check_pipe(option, path)
   elseif self.owners[id] then
     exit.usage("--%s: %s", option, self.owners[id])
+  elseif kind == "file" and inputs.has(id) then
+    exit.usage("--%s: %s is a file which this run reads", option, path)
+  elseif kind == "file" and path:find("%.lua$") then -- which a policy may yet come to read
+    exit.usage("--%s: %s is a Lua file: it is not overwritten", option, path)
   end
   check_writable(option, path)
   if not kind then
@@ -60,6 +71,12 @@ function Outputs:finish()
   for _, path in ipairs(self.made) do
     os.remove(path)
   end
+end
+
+--- Whether the file was read since it was looked at: what a policy opens while it runs is not known before.
+function outputs.was_read(path)
+  local kind, id = files.identify(path)
+  return kind == "file" and inputs.has(id)
 end
 
 return outputs
