@@ -8,6 +8,11 @@ local printable = {}
 --- The text with \\xNN in place of what is no printable character, but for the ends of lines and tabs.
 printable.text = core.printable
 
+--- The same on one line: for names.
+function printable.line(text)
+  return (printable.text(text):gsub("[\n\t]", { ["\n"] = "\\x0a", ["\t"] = "\\x09" }))
+end
+
 local function copy(value, copies)
   if type(value) == "string" then
     return printable.text(value)

@@ -102,7 +102,7 @@ END
     lab compare -n 200 --runs 1 --plot out.svg --report out.html $'bad\xff\nname.lua' fixed
     [ "$status" -eq 0 ]
     check <<'END'
-assert "bad? name" in texts_of("out.svg") and "bad?\nname" in Page("out.html").text()
+assert r"bad\xff\x0aname" in texts_of("out.svg") and r"bad\xff\x0aname" in Page("out.html").text()
 END
 }
 
@@ -234,6 +234,22 @@ END
     with_only "${VLOCK_SERVER:-redis-server}" grep -- -n 100 --report out.html "$TOP/lua/backoff/none.lua"
     [ "$status" -eq 0 ]
     grep -q 'None: gnuplot failed: out of ink' out.html
+}
+
+@test "a gnuplot that ends well and has drawn nothing, or half a picture, has failed" {
+    mkdir -p bin
+    for half in '' '<svg><g>' $'\x89PNG'; do
+        printf '#!/bin/sh\nprintf "%%s" "%s"\n' "$half" >bin/gnuplot
+        chmod +x bin/gnuplot
+        for kind in svg png txt; do
+            [ "$kind" = txt ] && [ "$half" ] && continue # any letters are a picture in letters
+            with_only "${VLOCK_SERVER:-redis-server}" -- -n 100 --plot "out.$kind" "$TOP/lua/backoff/none.lua"
+            [ "$status" -eq 1 ]
+            [[ $stderr == *"vlockrun: gnuplot failed: it drew no whole picture; it says nothing"* ]]
+            [[ $stderr != *wrote* ]]
+            [ ! -e "out.$kind" ]
+        done
+    done
 }
 
 @test "an ending that names no kind of picture is refused before the run" {

@@ -99,12 +99,12 @@ describe("a text for gnuplot", function()
 
   it("comes back as it was from gnuplot itself", function()
     local text = "a_b{1}&<x> 'q' \"d\" `echo no` $(echo no) \\n %d @x #!"
-    local said = gnuplot.run("set print '-'\nprint " .. gnuplot.quoted(text) .. "\n")
+    local said = gnuplot.draw("set print '-'\nprint " .. gnuplot.quoted(text) .. "\n", "dumb")
     assert.are.equal(text .. "\n", said)
   end)
 
   it("is told apart from a program that gnuplot does not understand", function()
-    local ok, reason = pcall(gnuplot.run, "set terminal dumb\nplot nonsense(\n")
+    local ok, reason = pcall(gnuplot.draw, "set terminal dumb\nplot nonsense(\n", "dumb")
     assert.is_false(ok)
     assert.matches("^gnuplot failed: .*%a", reason)
   end)

@@ -45,7 +45,7 @@ end
 
 -- spec_of(): the policy's table, or name, anew.
 local function new(label, spec_of, context, store_name)
-  local self = setmetatable({ label = printable.text(label), spec_of = spec_of, context = context, store_name = store_name or "plain" }, Entrant)
+  local self = setmetatable({ label = printable.line(label), spec_of = spec_of, context = context, store_name = store_name or "plain" }, Entrant)
   exit.refuse(exit.USAGE, self.new_store, self)
   return self
 end

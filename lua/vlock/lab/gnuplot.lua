@@ -55,8 +55,8 @@ local function complaint(said)
   return last
 end
 
---- What gnuplot draws for this program, as bytes. Raises what it complains of.
-function gnuplot.run(program)
+-- What gnuplot writes for this program, and what it says. Raises what it complains of.
+local function run(program)
   local source, errors = write_temporary(program), os.tmpname()
   local pipe = assert(io.popen(RUN:format(source, errors), "r"))
   local picture = pipe:read("a")
@@ -65,6 +65,18 @@ function gnuplot.run(program)
   local said = take(errors)
   if not ok then
     error("gnuplot failed: " .. complaint(said), 0)
+  end
+  return picture, said
+end
+
+local WHOLE = { svg = "</svg>%s*$", png = "^\137PNG.*IEND....$", dumb = "%S" } -- by the kind of picture
+
+--- The picture that it draws, as bytes. kind: "svg", "png" or "dumb", of the terminal that the program sets. Raises what it complains of, and
+-- where it ends well without a whole picture.
+function gnuplot.draw(program, kind)
+  local picture, said = run(program)
+  if not picture:find(WHOLE[kind]) then
+    error("gnuplot failed: it drew no whole picture; " .. complaint(said), 0)
   end
   return picture
 end
@@ -95,7 +107,7 @@ function gnuplot.choose(terminals)
   end
   for _, terminal in ipairs(terminals) do
     local ok
-    ok, reason = pcall(gnuplot.run, "set terminal " .. terminal .. "\n")
+    ok, reason = pcall(run, "set terminal " .. terminal .. "\n")
     if ok then
       return terminal
     end

@@ -84,7 +84,7 @@ end
 
 local function letters_of(one)
   local rows = one.kind == "bars" and #one.rows + 5 or LETTERS.height
-  local text = gnuplot.run(("set encoding utf8\nset terminal dumb noenhanced size %d,%d\n%s"):format(LETTERS.width, rows, chart.letters(one)))
+  local text = gnuplot.draw(("set encoding utf8\nset terminal dumb noenhanced size %d,%d\n%s"):format(LETTERS.width, rows, chart.letters(one)), "dumb")
   text = text:gsub("\f", ""):gsub("[ \t]+\n", "\n"):gsub("^\n+", ""):gsub("\n*$", "\n")
   return ("%s (%s)\n%s\n"):format(one.title, one.hint, text)
 end
@@ -109,7 +109,7 @@ function picture.of(entries, about, terminal)
   if terminal:find("^dumb") then
     return in_letters(list, about)
   end
-  local drawn = gnuplot.run(program(list, about, terminal))
+  local drawn = gnuplot.draw(program(list, about, terminal), terminal:match("^png") or "svg")
   return terminal:find("^svg") and svg.tidied(drawn) or drawn
 end
 
@@ -118,8 +118,8 @@ function picture.inline(entries)
   local shown = {}
   for i, one in ipairs(panels.of(entries)) do
     local canvas = { width = ON_A_PAGE, height = chart.height(one, ON_A_PAGE) }
-    local drawn = gnuplot.run(("set encoding utf8\nset terminal svg noenhanced font 'sans-serif,12' size %d,%d name 'chart%d'\n%s"):format(
-      canvas.width, canvas.height, i, chart.commands(one, frames.new(0, 0, canvas.width, canvas.height, canvas))))
+    local drawn = gnuplot.draw(("set encoding utf8\nset terminal svg noenhanced font 'sans-serif,12' size %d,%d name 'chart%d'\n%s"):format(
+      canvas.width, canvas.height, i, chart.commands(one, frames.new(0, 0, canvas.width, canvas.height, canvas))), "svg")
     shown[i] = { title = one.title, hint = one.hint, svg = svg.inlined(drawn, "chart" .. i, one.title) }
   end
   return shown
