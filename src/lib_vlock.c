@@ -17,6 +17,7 @@
 #include "printable.h"
 #include "random.h"
 #include "scheduler.h"
+#include "secret.h"
 #include "sha1.h"
 #include "units.h"
 
@@ -233,6 +234,22 @@ static int l_printable(lua_State *L)
     return 1;
 }
 
+/* hidden(text): *** in place of the passwords of URLs in it: src/secret.h. */
+static int l_hidden(lua_State *L)
+{
+    size_t length, done = 0, at = 0, count;
+    const char *text = luaL_checklstring(L, 1, &length);
+    luaL_Buffer buffer;
+    luaL_buffinit(L, &buffer);
+    for (; vlock_secret_find(text, length, &at, &count); done = at += count) {
+        luaL_addlstring(&buffer, text + done, at - done);
+        luaL_addstring(&buffer, "***");
+    }
+    luaL_addlstring(&buffer, text + done, length - done);
+    luaL_pushresult(&buffer);
+    return 1;
+}
+
 static int l_sha1hex(lua_State *L)
 {
     size_t length;
@@ -349,6 +366,7 @@ int vlock_lib_vlock_open(lua_State *L, uint64_t seed)
         {"format_duration", l_format_duration},
         {"nearest", l_nearest},
         {"printable", l_printable},
+        {"hidden", l_hidden},
         {"sha1hex", l_sha1hex},
         {"source", l_source},
         {"sources", l_sources},

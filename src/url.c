@@ -87,6 +87,14 @@ static int parse_user(const char **at, const char *end, struct vlock_url *url, s
     return 0;
 }
 
+/* What stands behind the host, where an @ means that it was not meant to: a password with a / or ? that is not encoded. */
+static int check_rest(const char *rest, const char *end, struct vlock_error *error)
+{
+    if (memchr(rest, '@', (size_t)(end - rest)))
+        return refuse(error, "an @ stands behind the host: in a user or a password, / is written %2F and ? is written %3F");
+    return 0;
+}
+
 static int parse_db(const char *text, const char *end, struct vlock_url *url, struct vlock_error *error)
 {
     if (!parse_number(text, end, DB_LIMIT, &url->db))
@@ -110,7 +118,7 @@ static int parse_tcp(const char *at, struct vlock_url *url, struct vlock_error *
     const char *query = at + strcspn(at, "?");
     const char *slash = memchr(at, '/', (size_t)(query - at));
     const char *host_end = slash ? slash : query;
-    if (parse_user(&at, host_end, url, error) != 0)
+    if (check_rest(host_end, end, error) != 0 || parse_user(&at, host_end, url, error) != 0)
         return -1;
 
     const char *colon;
@@ -132,7 +140,10 @@ static int parse_tcp(const char *at, struct vlock_url *url, struct vlock_error *
     url->port = DEFAULT_PORT;
     if (colon < host_end && (!parse_number(colon + 1, host_end, 65535, &url->port) || url->port == 0))
         return refuse(error, "the port must be a number from 1 to 65535");
-    if (slash && slash + 1 < query && parse_db(slash + 1, query, url, error) != 0)
+    bool has_db = slash && slash + 1 < query;
+    if (has_db && query < end)
+        return refuse(error, "a database stands behind the / and one behind the ?: say one");
+    if (has_db && parse_db(slash + 1, query, url, error) != 0)
         return -1;
     return parse_query(query, end, url, error);
 }

@@ -13,6 +13,7 @@
 
 #include "options.h"
 #include "printable.h"
+#include "secret.h"
 #include "vlock.h"
 
 enum {
@@ -113,14 +114,24 @@ static void catch_signals(int64_t timeout_ns)
 
 /* ---- the run ---- */
 
-/* A line for a terminal. */
-static void print_line(const char *text)
+static void print_part(const char *text, size_t length)
 {
     char shown[VLOCK_PRINTABLE_SIZE];
-    for (size_t left = strlen(text), taken; left > 0; text += taken, left -= taken) {
-        taken = vlock_printable_step(text, left, shown);
+    for (size_t taken; length > 0; text += taken, length -= taken) {
+        taken = vlock_printable_step(text, length, shown);
         fputs(shown, stderr);
     }
+}
+
+/* A line for a terminal, and for whoever looks at it. */
+static void print_line(const char *text)
+{
+    size_t length = strlen(text), done = 0, at = 0, count;
+    for (; vlock_secret_find(text, length, &at, &count); done = at += count) {
+        print_part(text + done, at - done);
+        fputs("***", stderr);
+    }
+    print_part(text + done, length - done);
     fputc('\n', stderr);
 }
 
@@ -150,24 +161,43 @@ static int exit_code_of(const struct vlock_error *error)
     }
 }
 
-/* The password from the file's first line, else from REDISCLI_AUTH, else NULL. -1 when the file cannot be read. */
+static int refuse_password_file(const char *path, const char *why, struct vlock_error *error)
+{
+    return vlock_error_set(error, VLOCK_ERR_USAGE, "--password-file: cannot read a password from %s: %s", path, why);
+}
+
+/* The file's first line, as a text. -1 where it has none that could be a password. */
+static int read_password(const char *path, char *line, size_t size, struct vlock_error *error)
+{
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return refuse_password_file(path, strerror(errno), error);
+    errno = 0;
+    size_t length = fread(line, 1, size, file);
+    int number = errno;
+    bool has_failed = ferror(file);
+    fclose(file);
+    if (has_failed)
+        return refuse_password_file(path, strerror(number), error);
+    if (length == 0)
+        return refuse_password_file(path, "it is empty", error);
+    char *end = memchr(line, '\n', length);
+    if (!end && length == size)
+        return refuse_password_file(path, "its first line is too long", error);
+    end = end ? end : line + length;
+    if (end > line && end[-1] == '\r')
+        end--;
+    if (memchr(line, '\0', (size_t)(end - line)))
+        return refuse_password_file(path, "its first line holds a zero byte", error);
+    *end = '\0';
+    return 0;
+}
+
+/* The password from the file, else from REDISCLI_AUTH, else NULL; an empty one is none. -1 when the file cannot be read. */
 static int find_password(const char *path, char *line, size_t size, const char **password, struct vlock_error *error)
 {
-    *password = getenv("REDISCLI_AUTH");
-    if (!path)
-        return 0;
-    FILE *file = fopen(path, "re");
-    if (!file || !fgets(line, (int)size, file)) {
-        vlock_error_set(error, VLOCK_ERR_USAGE, "--password-file: cannot read a line from %s: %s", path,
-                        file ? "it is empty" : strerror(errno));
-        if (file)
-            fclose(file);
-        return -1;
-    }
-    fclose(file);
-    line[strcspn(line, "\r\n")] = '\0'; /* an empty one is none */
-    *password = line;
-    return 0;
+    *password = path ? line : getenv("REDISCLI_AUTH");
+    return path ? read_password(path, line, size, error) : 0;
 }
 
 static int run(const struct vlock_command_line *line, struct vlock_error *error)
@@ -200,12 +230,39 @@ static int run(const struct vlock_command_line *line, struct vlock_error *error)
     return code;
 }
 
+/* The words, of which the system shows everybody others from here on: without passwords. NULL when out of memory. */
+static char **take_words(int argc, char **argv)
+{
+    char **words = calloc((size_t)argc + 1, sizeof *words);
+    for (int i = 0; words && i < argc; i++) {
+        words[i] = strdup(argv[i]);
+        if (!words[i])
+            return NULL;
+        vlock_secret_overwrite(argv[i]);
+    }
+    return words;
+}
+
+static void free_words(char **words)
+{
+    for (char **word = words; *word; word++) {
+        explicit_bzero(*word, strlen(*word));
+        free(*word);
+    }
+    free(words);
+}
+
 int main(int argc, char **argv)
 {
     struct vlock_command_line line;
     struct vlock_error error = {.code = VLOCK_OK};
     int code;
-    if (vlock_command_line_parse(argc, argv, &line, &error) != 0) {
+    char **words = take_words(argc, argv);
+    if (!words) {
+        fputs("vlockrun: out of memory\n", stderr);
+        return EXIT_SCRIPT;
+    }
+    if (vlock_command_line_parse(argc, words, &line, &error) != 0) {
         code = EXIT_USAGE;
     } else if (line.wants_help) {
         vlock_command_line_help(stdout);
@@ -221,6 +278,7 @@ int main(int argc, char **argv)
         print_line(error.message);
     }
     vlock_command_line_clear(&line);
+    free_words(words);
     if (fflush(stdout) != 0 && code == EXIT_FINE) {
         fprintf(stderr, "vlockrun: cannot write the output: %s\n", strerror(errno));
         code = EXIT_SCRIPT;

@@ -5,7 +5,6 @@ local core = require "vlock.core"
 local exit = require "vlock.exit"
 local printable = require "vlock.printable"
 local say = require "vlock.say"
-local secret = require "vlock.secret"
 
 local command = {}
 
@@ -48,9 +47,9 @@ local function command_line(words)
       typed[#typed + 1] = "--" .. name
     elseif is_option then
       typed[#typed + 1] = "--" .. name
-      typed[#typed + 1] = shell_quoted(secret.hidden(value))
+      typed[#typed + 1] = shell_quoted(core.hidden(value))
     else
-      typed[#typed + 1] = shell_quoted(secret.hidden(word))
+      typed[#typed + 1] = shell_quoted(core.hidden(word))
     end
   end
   return table.concat(typed, " ")

@@ -143,14 +143,14 @@ local function value_of(declared, given)
   return converted
 end
 
---- A parameter's value as people write it: a duration with its unit, a table as JSON.
+--- A parameter's value as people write it, without passwords: a duration with its unit, a table as JSON.
 function params.text(declared, value)
   local default = type(declared) == "table" and declared.default or declared
   if type(value) == "number" then
     local is_duration = kind_of(default, type(declared) == "table" and declared.check) == "duration"
     return is_duration and value < 9e9 and core.format_duration(value) or ("%.14g"):format(value)
   end
-  return type(value) == "table" and json.encode(value) or tostring(value)
+  return core.hidden(type(value) == "table" and json.encode(value) or tostring(value))
 end
 
 --- What the function gets: every declared parameter, as given or by default. `where` begins the message of the error that an unknown

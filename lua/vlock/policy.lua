@@ -132,9 +132,10 @@ end
 
 -- ---- composition
 
--- For reports, which show one value for a parameter: a table is shown as JSON.
+-- For reports, which show one value for a parameter, and no passwords: a table is shown as JSON.
 local function shown_value(value)
-  return type(value) == "table" and json.encode(value) or value
+  value = type(value) == "table" and json.encode(value) or value
+  return type(value) == "string" and core.hidden(value) or value
 end
 
 -- "full_jitter (base=1ms, cap=250ms)"

@@ -22,6 +22,13 @@ teardown() {
 
 bats_require_minimum_version 1.5.0
 
+# no COMMAND …: fails where the command succeeds. (A test goes on after a bare "! COMMAND", whatever came of it.)
+no() {
+    if "$@"; then
+        return 1
+    fi
+}
+
 # redis-cli on the server started last.
 cli() {
     redis-cli -s "$socket" "$@"

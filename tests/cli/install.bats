@@ -73,7 +73,7 @@ END
 ./include/vlock_reply.h ./lib/libvlock.a ./lib/libvlock.so ./lib/libvlock.so.0 ./lib/lua/5.4/vlock.so ./lib/pkgconfig/vlock.pc " ]
     diff -r --exclude=README.md "$TOP/lua" share/vlock/lua
     grep -qx 'prefix=/usr' lib/pkgconfig/vlock.pc
-    ! grep -rq "$scratch" lib/pkgconfig/vlock.pc bin/vlockrun
+    no grep -rq "$scratch/root" lib/pkgconfig/vlock.pc bin/vlockrun
     touch share/vlock/lua/backoff/of_the_user.lua bin/other
     cd "$scratch/checkout"
     make --no-print-directory uninstall PREFIX=/usr DESTDIR="$scratch/root"
@@ -106,7 +106,7 @@ END
     [[ "$(compiled CFLAGS=-O1 SANITIZER=undefined)" == *"buffer.c"*"vlockrun.c"* ]]
     nm vlockrun | grep -q __ubsan
     [ "$(compiled CFLAGS=-O1)" = "" ]
-    ! nm vlockrun | grep -q __ubsan
+    no grep -q __ubsan <<<"$(nm vlockrun)"
     make --no-print-directory clean
     [ ! -e build ]
     [ ! -e vlockrun ]
@@ -147,5 +147,5 @@ END
     declared=$(sed -n 's/^VLOCK_API .*[ *]\(vlock_[a-z_]*\)(.*/\1/p' "$TOP"/src/vlock*.h | sort)
     [ "$shown" = "$declared" ]
     # The static one brings no name that could be somebody else's.
-    ! nm -g --defined-only "$TOP/build/libvlock.a" | awk 'NF == 3 { print $3 }' | grep -vE '^(vlock_|__odr_asan)'
+    no grep -vE '^(vlock_|__odr_asan)' <<<"$(nm -g --defined-only "$TOP/build/libvlock.a" | awk 'NF == 3 { print $3 }')"
 }

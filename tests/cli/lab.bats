@@ -286,7 +286,7 @@ is_left_with() {
     [ "$status" -eq 1 ]
     [ "$(cli KEYS '*')" = mine ]
     for i in $(seq 50); do pgrep -f "vlock:lab:" >/dev/null || break; sleep 0.1; done
-    ! pgrep -f "vlock:lab:" # whoever removed them has gone as well
+    no pgrep -f "vlock:lab:" # whoever removed them has gone as well
 }
 
 @test "the need of a large run is said before it" {
@@ -438,7 +438,7 @@ END
     [ "$(field dropped)" -gt 300 ]
     run --separate-stderr "$vlockrun" compare -n 500 --runs 1 full_jitter last_wins
     grep -q '^last_wins .*the merge DROPPED' <<<"$output"
-    ! grep '^last_wins ' <<<"$output" | grep -q '[*]'
+    no grep '^last_wins .*[*]' <<<"$output"
 }
 
 @test "what is measured is shown although the history cannot be written" {

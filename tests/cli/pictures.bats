@@ -117,7 +117,7 @@ END
     grep -qE '^ *full_jitter \|-+ *[0-9,]+' out.txt
     grep -qE '^ *none \|-+ *[0-9]+\.[0-9]' out.txt
     grep -qE '50% +90% +99%' out.txt
-    ! grep -q $'\f' out.txt
+    no grep -q $'\f' out.txt
 }
 
 @test "one policy's picture has its percentiles and how often each latency was" {

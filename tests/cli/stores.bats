@@ -11,7 +11,7 @@ has_ifeq() {
 
 @test "ifeq on a server without it is a clear error, and nothing is written" {
     start_server s
-    ! has_ifeq || skip "this server has SET … IFEQ"
+    if has_ifeq; then skip "this server has SET … IFEQ"; fi
     cli DEL probe
     run "$vlockrun" -u "$url" --store ifeq "$TOP/lua/backoff/none.lua"
     echo "$output"

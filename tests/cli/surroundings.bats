@@ -80,8 +80,62 @@ END
     echo 'return { backoff = "none" }' >p.lua
     "$vlockrun" -u "$url" -n 20 --report one.html p.lua "$url" 2>/dev/null
     "$vlockrun" -u "$url" -n 20 --report two.html --history h -e "return { backoff = 'none' }, '$url', '$url'" 2>/dev/null
-    ! grep -l s3cr3t one.html two.html h
+    no grep -l s3cr3t one.html two.html h
     grep -q ':\*\*\*@' one.html two.html
+}
+
+@test "no password can be seen in the list of processes, nor in a message" {
+    start_server s --requirepass s3cr3t
+    url=unix://:s3cr3t@$socket
+    script='io.write("ready") io.flush() vlock.sleep(5) -- '
+    for words in "-u $url -e" "--url=$url -e" "-u unix://$socket --password-file pw -e"; do
+        echo s3cr3t >pw
+        # shellcheck disable=SC2086 # words
+        "$vlockrun" $words "$script redis://:s3cr3t@h" KEY , "$url" >ready &
+        running=$!
+        for _ in $(seq 100); do
+            [ -s ready ] && break
+            sleep 0.05
+        done
+        tr '\0' ' ' <"/proc/$running/cmdline" >seen
+        pgrep -af s3cr3t >>seen || true
+        kill "$running"
+        wait "$running" || true
+        cat seen ready
+        [ -s ready ] && grep -q "vlockrun" seen
+        no grep -q s3cr3t seen
+        : >ready
+    done
+    "$vlockrun" -e "redis.log(redis.LOG_WARNING, '$url') error('$url')" >said 2>&1 && false
+    "$vlockrun" -u "$url" -w 1 -n 5 --require "$url" none >>said 2>&1 && false
+    "$vlockrun" -u "$url" -w 1 -n 5 -p "base=$url" full_jitter >>said 2>&1 && false
+    printf 'return { params = { where = "" }, backoff = function(p) return 0 end }' >to.lua
+    "$vlockrun" -u "$url" -w 1 -n 5 -p "where=$url" --history h --report page.html to.lua >>said 2>&1
+    "$vlockrun" -u "$url" -w 1 -n 5 -p "where=$url" --json to.lua >>said 2>&1
+    cat said
+    [ "$(grep -c ':\*\*\*@' said)" -ge 6 ]
+    no grep -l s3cr3t said h page.html
+}
+
+@test "a password file that holds none is said in a line" {
+    start_server s --requirepass pw
+    : >empty
+    mkdir folder
+    head -c 5000 /dev/zero | tr '\0' x >long
+    printf 'p\0w\n' >zero
+    for file in absent empty folder long zero; do
+        run --separate-stderr "$vlockrun" -u "unix://$socket" --password-file "$file" -e 'return 1'
+        echo "$file: $stderr"
+        [ "$status" -eq 2 ]
+        [ "${#stderr_lines[@]}" -eq 1 ]
+        [[ $stderr == "vlockrun: --password-file: cannot read a password from $file: "* ]]
+    done
+    [[ $stderr == *"a zero byte" ]]
+    for text in 'pw' 'pw\n' 'pw\r\n' 'pw\nmore\n'; do
+        # shellcheck disable=SC2059 # the text is the format
+        printf "$text" >file
+        [ "$("$vlockrun" -u "unix://$socket" --password-file file -e 'return redis.call("PING")')" = PONG ]
+    done
 }
 
 @test "an @ may stand in the path of a policy" {

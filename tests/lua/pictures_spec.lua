@@ -1,5 +1,6 @@
 -- What pictures and pages are made of: the Pareto front, places for names, texts that are safe, percentiles.
 
+local core = require "vlock.core"
 local axis = require "vlock.lab.axis"
 local front = require "vlock.lab.front"
 local gnuplot = require "vlock.lab.gnuplot"
@@ -9,7 +10,6 @@ local lab_core = require "vlock.lab_core"
 local legend = require "vlock.lab.legend"
 local look = require "vlock.lab.look"
 local names = require "vlock.lab.names"
-local secret = require "vlock.secret"
 
 describe("the Pareto front", function()
   it("is what no other point beats in both, whatever the order", function()
@@ -120,11 +120,11 @@ end)
 
 describe("a password", function()
   it("is hidden as a whole, where a URL has one", function()
-    assert.are.equal("redis://u:***@host:6379/1", secret.hidden("redis://u:p:a@ss@host:6379/1"))
-    assert.are.equal("redis://:***@host", secret.hidden("redis://:pw@host"))
-    assert.are.equal("unix://:***@/tmp/a@b:c", secret.hidden("unix://:pw@/tmp/a@b:c"))
+    assert.are.equal("redis://u:***@host:6379/1", core.hidden("redis://u:p:a@ss@host:6379/1"))
+    assert.are.equal("redis://:***@host", core.hidden("redis://:pw@host"))
+    assert.are.equal("unix://:***@/tmp/a@b:c", core.hidden("unix://:pw@/tmp/a@b:c"))
     for _, text in ipairs { "redis://host:6379", "unix:///tmp/a:b@c", "p99<20ms", "redis://h/0?x=:y@" } do
-      assert.are.equal(text, secret.hidden(text))
+      assert.are.equal(text, core.hidden(text))
     end
   end)
 end)

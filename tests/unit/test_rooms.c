@@ -1,4 +1,4 @@
-/* The small rooms: growable bytes, near names, timers. */
+/* The small rooms: growable bytes, near names, timers, what a terminal may be sent, passwords. */
 #include "check.h"
 
 #include <stdlib.h>
@@ -6,7 +6,9 @@
 
 #include "buffer.h"
 #include "nearest.h"
+#include "printable.h"
 #include "random.h"
+#include "secret.h"
 #include "timers.h"
 
 static void buffers_keep_what_is_added(void **state)
@@ -50,6 +52,67 @@ static void the_name_that_was_meant_is_found(void **state)
     assert_null(vlock_nearest(long_word, known, 6));
 }
 
+static void print(const char *text, size_t length, char *to)
+{
+    char shown[VLOCK_PRINTABLE_SIZE];
+    for (size_t taken; length > 0; text += taken, length -= taken) {
+        taken = vlock_printable_step(text, length, shown);
+        assert_true(taken >= 1 && taken <= length && strlen(shown) < sizeof shown);
+        to = stpcpy(to, shown);
+    }
+    *to = '\0';
+}
+
+static void what_a_terminal_is_sent_is_printable(void **state)
+{
+    (void)state;
+    static const char text[] = "a\033[2J\n\tb\177\0\302\233c";
+    char shown[100];
+    print(text, sizeof text - 1, shown);
+    assert_string_equal(shown, "a\\x1b[2J\n\tb\\x7f\\x00\\xc2\\x9bc");
+    print("\303\251 \342\202\254 \360\237\230\200 \302\240", 14, shown); /* 2, 3 and 4 bytes; the first behind the controls of Latin-1 */
+    assert_string_equal(shown, "\303\251 \342\202\254 \360\237\230\200 \302\240");
+    print("\300\200 \340\200\200 \355\240\200 \364\220\200\200 \303", 17, shown); /* none of these is a character */
+    assert_string_equal(shown, "\\xc0\\x80 \\xe0\\x80\\x80 \\xed\\xa0\\x80 \\xf4\\x90\\x80\\x80 \\xc3");
+}
+
+/* Of every text of three bytes: no control character comes through but ends of lines and tabs, and all bytes are taken. */
+static void no_control_character_comes_through(void **state)
+{
+    (void)state;
+    char shown[32];
+    for (unsigned value = 0; value < 1u << 24; value += value % 251 ? 1 : 7) {
+        char text[] = {(char)value, (char)(value >> 8), (char)(value >> 16)};
+        print(text, sizeof text, shown);
+        for (const unsigned char *c = (unsigned char *)shown; *c; c++)
+            if ((*c < ' ' && *c != '\n' && *c != '\t') || *c == 127 || (*c == 0xc2 && c[1] < 0xa0) || *c == 0xc0)
+                fail_msg("%06x became %s", value, shown);
+    }
+}
+
+static void passwords_of_urls_are_overwritten(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *shown;
+    } cases[] = {{"redis://me:pw@h:1", "redis://me:**@h:1"},
+                 {"--url=redis://:p:a@ss@h/1", "--url=redis://:******@h/1"},
+                 {"redis://pw@h", "redis://**@h"},
+                 {"a('redis://:x@h', \"unix://:y@/s\")", "a('redis://:*@h', \"unix://:*@/s\")"},
+                 {"unix:///tmp/a@b:c", "unix:///tmp/a@b:c"},
+                 {"redis://h x@y", "redis://h x@y"},
+                 {"://:pw@h", "://:pw@h"},
+                 {"redis://:@h", "redis://:@h"},
+                 {"redis://", "redis://"},
+                 {"", ""}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[64];
+        strcpy(text, cases[i].text);
+        vlock_secret_overwrite(text);
+        assert_string_equal(text, cases[i].shown);
+    }
+}
+
 static void timers_come_out_in_order_whatever_is_cancelled(void **state)
 {
     (void)state;
@@ -82,5 +145,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(buffers_keep_what_is_added),
     cmocka_unit_test(the_name_that_was_meant_is_found),
     cmocka_unit_test(timers_come_out_in_order_whatever_is_cancelled),
+    cmocka_unit_test(what_a_terminal_is_sent_is_printable), cmocka_unit_test(no_control_character_comes_through),
+    cmocka_unit_test(passwords_of_urls_are_overwritten),
 };
 RUN_TESTS(tests)

@@ -87,7 +87,12 @@ static void what_is_no_url_is_refused_without_its_password(void **state)
                                       "unix://?db=1",
                                       "rediss://me:s3cret@h",
                                       "redis+sentinel://me:s3cret@h",
-                                      "redis+cluster://me:s3cret@h"};
+                                      "redis+cluster://me:s3cret@h",
+                                      "redis://h/2?db=3",
+                                      "redis://me:s3cret/x@h",
+                                      "redis://:12/s3cret@h",
+                                      "redis://:12?s3cret@h",
+                                      "redis://me/s3cret@h"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct vlock_url url;
         struct vlock_error error;

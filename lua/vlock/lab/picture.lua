@@ -84,7 +84,8 @@ end
 
 local function letters_of(one)
   local rows = one.kind == "bars" and #one.rows + 5 or LETTERS.height
-  local text = gnuplot.draw(("set encoding utf8\nset terminal dumb noenhanced size %d,%d\n%s"):format(LETTERS.width, rows, chart.letters(one)), "dumb")
+  local text = gnuplot.draw(("set encoding utf8\nset terminal dumb noenhanced size %d,%d\n%s"):format(LETTERS.width, rows,
+    chart.letters(one)), "dumb")
   text = text:gsub("\f", ""):gsub("[ \t]+\n", "\n"):gsub("^\n+", ""):gsub("\n*$", "\n")
   return ("%s (%s)\n%s\n"):format(one.title, one.hint, text)
 end

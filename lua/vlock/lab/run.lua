@@ -19,7 +19,6 @@ local scenarios = require "vlock.lab.scenario"
 local server_info = require "vlock.server_info"
 local warden = require "vlock.lab.warden"
 local words = require "vlock.words"
-local secret = require "vlock.secret"
 
 local now = core.now
 
@@ -145,7 +144,7 @@ end
 
 local function describe_server(url)
   local name, version = again(server_info)
-  return { version = name == "valkey" and "valkey " .. version or version, url = secret.hidden(url) }
+  return { version = name == "valkey" and "valkey " .. version or version, url = core.hidden(url) }
 end
 
 local function run_workers(run)
