@@ -37,14 +37,11 @@ void vlock_state_clear(struct vlock_state *state)
 
 static void push_embedding(lua_State *L, const char *name)
 {
-    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-    lua_getfield(L, -1, "vlock.core");
-    lua_getfield(L, -1, "require");
+    vlock_engine_push_core(L, "require");
     lua_pushliteral(L, "vlock.embedding");
     lua_call(L, 1, 1);
     lua_getfield(L, -1, name);
-    lua_replace(L, -4);
-    lua_pop(L, 2);
+    lua_remove(L, -2);
 }
 
 static void push_seconds(lua_State *L, double seconds)

@@ -103,6 +103,15 @@ static void put_libraries(lua_State *L, const struct setup *setup)
     lua_setfield(L, -2, "cjson");
 }
 
+void vlock_engine_push_core(lua_State *L, const char *field)
+{
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    lua_getfield(L, -1, "vlock.core");
+    lua_getfield(L, -1, field);
+    lua_replace(L, -3);
+    lua_pop(L, 1);
+}
+
 /* Runs protected, in a fresh state. */
 static int l_set_up(lua_State *L)
 {

@@ -8,6 +8,9 @@
 
 lua_State *vlock_engine_state(vlock_engine *engine);
 
+/* Pushes a field of the library vlock.core of an engine's own state. */
+void vlock_engine_push_core(lua_State *L, const char *field);
+
 /* Whether this is the process that opened it, and not a child of that. */
 bool vlock_engine_is_ours(const vlock_engine *engine);
 

@@ -44,6 +44,9 @@ static int l_start(lua_State *L)
     set_list(L, "ARGV", arguments->arg_count, arguments->args, arguments->arg_sizes);
     if (luaL_loadbuffer(L, start->source, start->length, start->name) != LUA_OK)
         return lua_error(L);
+    vlock_engine_push_core(L, "script_names");
+    if (!lua_setupvalue(L, -2, 1))
+        lua_pop(L, 1); /* it was compiled elsewhere, and sees nothing */
     vlock_scheduler_spawn(L, 0);
     return 1;
 }

@@ -7,7 +7,8 @@ local function load_own(file, names)
   return assert(load(core.source(file), "@" .. file, "t", names))
 end
 
-local own, update_own = load_own("vlock/environment.lua", _G)().own_names(_G)
+local environment = load_own("vlock/environment.lua", _G)()
+local own, update_own = environment.own_names(_G)
 
 -- The built-in copies of lua/vlock/ come before any file of the same name.
 table.insert(package.searchers, 2, function(name)
@@ -23,4 +24,5 @@ require("vlock.names")(_G)
 require = require "vlock.require" -- luacheck: ignore
 package.loaded.redis, package.loaded.vlock, package.loaded.cjson = redis, vlock, cjson
 update_own()
-core.require = require -- for our own C code, whatever a script's global of that name becomes
+-- For our own C code: `require`, whatever a script's global of that name becomes; what a script of the program sees.
+core.require, core.script_names = require, environment.chunk_names(own, {})

@@ -39,11 +39,29 @@ local function own_names(names)
   end
 end
 
+-- The same to read; a name that nobody has is an error, in Redis' words: it is a slip of the pen ("backoff = none"), not a nil that is meant.
+local function to_read(own)
+  local names = {}
+  for name, value in next, own do
+    names[name] = value -- found without a call
+  end
+  return setmetatable(names, {
+    __index = function(_, name)
+      local value = own[name]
+      if value == nil then
+        error(("Script attempted to access nonexistent global variable '%s' (a text stands in quotes; _G.%s is nil where there is none)")
+          :format(name, name), 2)
+      end
+      return value
+    end,
+  })
+end
+
 --- The names for the chunk of a script, a policy or a store: ours, then the script's, and `more`. What it sets becomes a global of the
 -- script's; where it hides one of ours, it does so for this chunk and the script, not for us.
 local function chunk_names(own, more)
   return setmetatable(more, {
-    __index = own,
+    __index = to_read(own),
     __newindex = function(chunk, name, value)
       if rawget(own, name) ~= nil then
         rawset(chunk, name, value)

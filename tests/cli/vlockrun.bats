@@ -119,6 +119,26 @@ load environment
     [[ $stderr != *vlock/* ]]
 }
 
+@test "reading a global that is not there is an error, in Redis' words" {
+    words="Script attempted to access nonexistent global variable 'none'"
+    echo 'return { backoff = none }' >policy.lua
+    echo 'return { read = none, commit = none }' >store.lua
+    echo 'local M = {} M.found = none return M' >module.lua
+    for arguments in "-e return(none)" "-n 5 policy.lua" "compare -n 5 policy.lua none" "compare -n 5 none@./store.lua"; do
+        # shellcheck disable=SC2086 # words
+        run --separate-stderr "$vlockrun" $arguments
+        echo "$arguments: $status $stderr"
+        [ "$status" -ge 1 ] && [ "$status" -le 2 ]
+        [[ $stderr == *":1: $words"* ]]
+    done
+    run -0 "$vlockrun" -e 'return redis.pcall("EVAL", "return none", 0).err'
+    [[ $output == *"$words"* ]]
+    run -0 "$vlockrun" -e 'none = "mine" return { none, _G.none, tostring(_G.absent), tostring(require("module").found) }'
+    [ "$output" = $'mine\nmine\nnil\nmine' ]
+    run -0 "$vlockrun" -e 'return tostring(require("module").found)'
+    [ "$output" = nil ]
+}
+
 @test "options end at FILE" {
     echo 'return arg[1]' >a.lua
     [ "$("$vlockrun" a.lua --json)" = --json ]

@@ -97,6 +97,9 @@ static void keys_and_arguments_are_the_scripts(void **state)
     struct vlock_arguments arguments = {.key_count = 2, .keys = keys, .key_sizes = (size_t[]){2, 3}, .arg_count = 1, .args = args};
     check_run(engine, "return {#KEYS, KEYS[1], #KEYS[2], ARGV[1]}", &arguments, "[2,\"k1\",3,\"x\"]");
     check_run(engine, "return {#KEYS, #ARGV}", NULL, "[0,0]");
+    check_run(engine, "mine = 'x' function get() return mine end return mine", NULL, "\"x\"");
+    check_run(engine, "return {get(), mine, type(_G.get), tostring(_G.absent)}", NULL, "[\"x\",\"x\",\"function\",\"nil\"]");
+    check_failure(engine, "return absent", "test:1: Script attempted to access nonexistent global variable 'absent'");
     vlock_close(engine);
 }
 
@@ -147,7 +150,7 @@ static void engines_live_side_by_side(void **state)
     (void)state;
     vlock_engine *one = open_engine(), *other = open_engine();
     check_run(one, "shared = 1 return redis.call('SET', 'k', 'one')", NULL, "+OK");
-    check_run(other, "return {redis.call('EXISTS', 'k'), tostring(shared)}", NULL, "[0,\"nil\"]");
+    check_run(other, "return {redis.call('EXISTS', 'k'), tostring(_G.shared)}", NULL, "[0,\"nil\"]");
     check_run(one, "return {redis.call('GET', 'k'), shared}", NULL, "[\"one\",1]");
     vlock_close(one);
     check_run(other, "return redis.call('PING')", NULL, "+PONG");
