@@ -62,7 +62,7 @@ static bool parse_number(const char *text, const char *end, int limit, int *numb
 static int refuse(struct vlock_error *error, const char *what)
 {
     return vlock_error_set(error, VLOCK_ERR_USAGE,
-                           "bad URL: %s; it looks like redis://[[user][:password]@]host[:port][/db] or unix:///path[?db=N]", what);
+                           "bad URL: %s; it looks like redis://HOST:PORT/DB or unix:///PATH?db=N, with USER:PASSWORD@ behind :// where there are such", what);
 }
 
 /* [user[:password]@]: moves *at behind it. An empty one is none. The last @ before the path ends it, so that a password may hold one. */
