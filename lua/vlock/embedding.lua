@@ -1,9 +1,15 @@
 -- Cells for C programs: what src/cell.c calls. Results are flat: an outcome, then value, version and stamp, or a reason.
 
 local cache = require "vlock.cache"
+local codec = require "vlock.codec"
 local present = require "vlock.present"
 local update = require "vlock.update"
 local words = require "vlock.words"
+
+-- A value as it stands in Redis: a merge may have made a number.
+local function bytes_of(value)
+  return codec.for_server(codec.string, value)
+end
 
 local ABORT = {} -- raised where the callback aborts
 
@@ -47,7 +53,7 @@ function embedding.fate(key, options, was_cut_before_sending)
   local plan = present.client():plan(key, options)
   local committed = plan.committed
   if committed then
-    return "committed", committed.value, committed.version, committed.stamp
+    return "committed", bytes_of(committed.value), committed.version, committed.stamp
   elseif plan.attempting and not was_cut_before_sending then
     return "unknown"
   end
@@ -101,7 +107,7 @@ end)
 embedding.update = guarded(function(key, options, fn)
   local value, version, state = present.client():update_state(key, fn, options)
   if state then
-    return "committed", value, state.version, state.stamp
+    return "committed", bytes_of(value), state.version, state.stamp
   end
   return version.outcome, tostring(version)
 end)

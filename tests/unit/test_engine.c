@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -403,6 +404,49 @@ static void a_value_that_is_over_is_a_conflict_for_who_read_it(void **state)
     vlock_close(engine);
 }
 
+static enum vlock_decision write_after_another(void *user, struct vlock_update *update)
+{
+    check_run(user, "vlock.compare_and_set('k', 'theirs', (select(2, vlock.get('k'))))", NULL, "nil");
+    update->value = "mine";
+    update->size = 4;
+    return VLOCK_WRITE;
+}
+
+/* What the update function never saw: a merge of the policy made it, as a number of Lua. */
+static void a_value_that_a_merge_made_is_told_as_it_stands_there(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/vlock-merge-XXXXXX.lua", url[256] = "";
+    int file = mkstemps(path, 4);
+    assert_true(file >= 0);
+    dprintf(file, "local made = { 2.0, 0.1, 1e300, 2^53, 7, '0.10' }\n"
+                  "return { merge = function() made.n = (made.n or 0) + 1 return made[made.n] end, backoff = 'none' }\n");
+    close(file);
+    vlock_engine *other = open_engine();
+    struct vlock_error error = {.message = ""};
+    static const char where[] = "return redis.private_server()";
+    assert_int_equal(vlock_run_string(other, where, sizeof where - 1, "=where", NULL, write_reply, url, &error), 0);
+    url[strlen(url) - 1] = '\0'; /* its quotes */
+    vlock_engine *engine = vlock_open(&(struct vlock_options){.url = url + 1}, &error);
+    assert_non_null(engine);
+
+    static const char *const expected[] = {"2", "0.1", "1e+300", "9007199254740992", "7", "0.10"};
+    const struct vlock_cell_options options = {.policy = path};
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        struct vlock_state now;
+        char quoted[32];
+        snprintf(quoted, sizeof quoted, "\"%s\"", expected[i]);
+        assert_int_equal(vlock_update(engine, "k", 1, write_after_another, other, &options, &now, &error), VLOCK_COMMITTED);
+        assert_int_equal(now.size, strlen(expected[i]));
+        assert_memory_equal(now.value, expected[i], now.size);
+        vlock_state_clear(&now);
+        check_run(engine, "return redis.call('GET', 'k')", NULL, quoted);
+    }
+    vlock_close(engine);
+    vlock_close(other);
+    unlink(path);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(results_arrive_converted_as_redis_converts_them),
     cmocka_unit_test(keys_and_arguments_are_the_scripts),
@@ -417,5 +461,6 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_run_can_be_stepped),
     cmocka_unit_test(log_lines_reach_the_host),
     cmocka_unit_test(a_value_that_is_over_is_a_conflict_for_who_read_it),
+    cmocka_unit_test(a_value_that_a_merge_made_is_told_as_it_stands_there),
 };
 RUN_TESTS(tests)
