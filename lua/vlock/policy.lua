@@ -103,22 +103,28 @@ local function apply_override(override, known)
   for _, parameter in ipairs(chosen) do
     parameter.slot.given[parameter.name] = override.value
   end
+  return chosen[1]
 end
 
 local function apply_overrides(overrides, known)
+  local alone = {} -- by parameter: the override that is to be its only one of that sort
   for _, override in ipairs(overrides) do
-    apply_override(override, known)
+    local parameter = apply_override(override, known)
+    if override.is_alone and alone[parameter] then
+      error(("%s stands for the same parameter"):format(alone[parameter].where), 0)
+    end
+    alone[parameter] = override.is_alone and override or alone[parameter]
   end
 end
 
 --- A parameter of a policy's parts given another value: name as -p has it ("cap", "backoff.base"; "retry.attempts.max" for a member of a
--- group), value a text. where begins the messages about it.
-function policy.override(name, value, where)
+-- group), value a text. where begins the messages about it. is_alone: no other one with this mark may stand for the same parameter.
+function policy.override(name, value, where, is_alone)
   local kind, inner = name:match("^([^.]*)%.(.*)$")
   if kind and not is_kind[kind] then
     fail(where, "the part must be retry, backoff or merge")
   end
-  return { part = kind, name = inner or name, value = value, where = where }
+  return { part = kind, name = inner or name, value = value, where = where, is_alone = is_alone }
 end
 
 --- Reads a -p option: "backoff.base=5ms".

@@ -143,6 +143,34 @@ END
     [[ $stderr == *"exclude each other" ]]
 }
 
+@test "a value, or a parameter under two names, is swept once" {
+    for twice in workers=5,5 workers=1000,2,1k think=1ms,1000us dist=own,own pause=1s,1000ms; do
+        run "$vlockrun" -n 10 --sweep "$twice" fixed
+        echo "$twice: $output"
+        [ "$status" -eq 2 ]
+        [[ $output == *"--sweep ${twice%%=*}: "*" stands there twice"* ]]
+    done
+    run "$vlockrun" -n 10 --sweep pause=1ms,2ms --sweep backoff.pause=1ms,2ms fixed
+    [ "$status" -eq 2 ]
+    [[ $output == *"--sweep backoff.pause: --sweep pause stands for the same parameter"* ]]
+    run "$vlockrun" -n 10 --runs 1 --sweep retry.max=1s,2s --sweep base=1ms,2ms full_jitter
+    [ "$status" -eq 0 ]
+}
+
+@test "labels and the files named after them never collide" {
+    mkdir a b
+    for file in a/mine.lua b/mine.lua "mine (2).lua" "mine.2.lua"; do
+        echo 'return { backoff = "none" }' >"$file"
+    done
+    run --separate-stderr "$vlockrun" compare --runs 1 -n 20 -w 2 --hgrm o.hgrm "mine (2).lua" a/mine.lua b/mine.lua b/mine.lua mine.2.lua
+    echo "$output$stderr"
+    [ "$status" -eq 0 ]
+    [ "$(sed -n '5,9s/   .*//p' <<<"$output" | sort -u | wc -l)" -eq 5 ]
+    [ "$(grep -c 'wrote o' <<<"$stderr")" -eq 5 ]
+    [ "$(grep 'wrote o' <<<"$stderr" | sort -u | wc -l)" -eq 5 ]
+    [ "$(tail -qn 1 o.*hgrm | sort -u | wc -l)" -eq 5 ]
+}
+
 @test "a bad sweep is refused" {
     for bad in workers=1,,2 workers= worker=1,2 workers=0,1 base=x,1ms; do
         run "$vlockrun" -n 10 --sweep "$bad" "$TOP/lua/backoff/full_jitter.lua"

@@ -346,6 +346,51 @@ describe("the keys of a cell", function()
   end)
 end)
 
+-- CRC16 of XMODEM over the hash tag, or the whole key: "Redis cluster specification".
+local function slot_of(key)
+  local opens = key:find("{", 1, true)
+  local closes = opens and key:find("}", opens + 1, true)
+  local hashed, crc = closes and closes > opens + 1 and key:sub(opens + 1, closes - 1) or key, 0
+  for i = 1, #hashed do
+    crc = crc ~ hashed:byte(i) << 8
+    for _ = 1, 8 do
+      crc = (crc & 0x8000 ~= 0 and crc << 1 ~ 0x1021 or crc << 1) & 0xffff
+    end
+  end
+  return crc % 16384
+end
+
+describe("the slot of a version's key", function()
+  local cells = require "vlock.cell"
+
+  -- All texts of 1 to 6 letters from "a", "{" and "}".
+  local function each_text(visit, text, length)
+    for _, letter in ipairs { "a", "{", "}" } do
+      visit(text .. letter)
+      if length > 1 then
+        each_text(visit, text .. letter, length - 1)
+      end
+    end
+  end
+
+  it("is that of the value's key, or the key is refused, and that only where no version's key would do", function()
+    assert.are.equal(0x31c3 % 16384, slot_of("123456789")) -- the published check value
+    local taken, refused = 0, 0
+    each_text(function(key)
+      local ok, version_key = pcall(cells.version_key, key)
+      taken, refused = taken + (ok and 1 or 0), refused + (ok and 0 or 1)
+      if ok then
+        assert.are.equal(slot_of(key), slot_of(version_key), key)
+      else
+        assert.is_truthy(key:find("}", 1, true), key)
+        assert.are_not.equal(slot_of(key), slot_of("{" .. key .. "}:v"), key)
+      end
+    end, "", 6)
+    assert.are.equal(1092, taken + refused)
+    assert.is_true(taken > 400 and refused > 400)
+  end)
+end)
+
 describe("a store's reply", function()
   it("that answers another command is never taken for ours", function()
     local real = redis.pcall

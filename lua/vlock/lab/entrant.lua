@@ -158,14 +158,19 @@ function entrant.with_parameters(list, texts)
   return list, left_out
 end
 
---- Makes the labels differ: a second "mine" becomes "mine (2)".
+--- Makes the labels differ: a second "mine" becomes "mine (2)", or the next number that nobody else bears.
 function entrant.name_apart(list)
-  local seen = {}
+  local taken, seen = {}, {}
   for _, one in ipairs(list) do
-    seen[one.label] = (seen[one.label] or 0) + 1
-    if seen[one.label] > 1 then
-      one.label = ("%s (%d)"):format(one.label, seen[one.label])
+    taken[one.label] = true
+  end
+  for _, one in ipairs(list) do
+    local label, number = one.label, 1
+    while seen[label] or number > 1 and taken[label] do
+      number = number + 1
+      label = ("%s (%d)"):format(one.label, number)
     end
+    one.label, seen[label], taken[label] = label, true, true
   end
 end
 

@@ -12,6 +12,26 @@ local MOST = 2
 
 local is_amount = { commits = true, ["per-worker"] = true, duration = true } -- of which one counts
 
+-- A value for an axis: a number where the text is one (a duration in seconds), else nil.
+local function number_of(text)
+  return (core.count(text)) or (core.duration(text)) or nil
+end
+
+local function values_of(text, name, list)
+  local texts, known = {}, {}
+  for value in (list .. ","):gmatch("([^,]*),") do
+    local meant = number_of(value) or value
+    if value == "" then
+      exit.usage("--sweep '%s': a value is missing between two commas", text)
+    elseif known[meant] then
+      exit.usage("--sweep %s: %s stands there twice%s", name, known[meant], known[meant] == value and "" or ", as " .. value)
+    end
+    known[meant] = value
+    texts[#texts + 1] = value
+  end
+  return texts
+end
+
 --- Reads the --sweep options: a list of { name, texts }.
 function sweep.parse(options)
   local sweeps, seen = {}, {}
@@ -26,14 +46,7 @@ function sweep.parse(options)
       exit.usage(seen[kind] == name and "--sweep %s stands there twice" or "--sweep %s and --sweep %s exclude each other", seen[kind], name)
     end
     seen[kind] = name
-    local texts = {}
-    for value in (list .. ","):gmatch("([^,]*),") do
-      if value == "" then
-        exit.usage("--sweep '%s': a value is missing between two commas", text)
-      end
-      texts[#texts + 1] = value
-    end
-    sweeps[i] = { name = name, texts = texts }
+    sweeps[i] = { name = name, texts = values_of(text, name, list) }
   end
   if #sweeps > MOST then
     exit.usage("--sweep: at most %d of them, which make a grid", MOST)
@@ -41,14 +54,9 @@ function sweep.parse(options)
   return sweeps
 end
 
--- A value for an axis: a number where the text is one (a duration in seconds), else nil.
-local function number_of(text)
-  return (core.count(text)) or (core.duration(text)) or nil
-end
-
 local function with_parameter(entrant, name, text)
   local where = "--sweep " .. name
-  local override = exit.refuse(exit.USAGE, policy.override, name:gsub("%-", "_"), text, where)
+  local override = exit.refuse(exit.USAGE, policy.override, (name:gsub("%-", "_")), text, where, true)
   local ok, result = pcall(entrant.with_parameter, entrant, override)
   if ok then
     return result
