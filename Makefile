@@ -1,4 +1,5 @@
-# make                        builds ./vlockrun, build/libvlock.a, build/libvlock.so.0, and build/vlock.so for require "vlock"
+# make                        builds ./vlockrun, build/libvlock.a, build/libvlock.so.0, and
+#                             build/vlock.so for require "vlock"
 # make test bench lint        see scripts/test for what they need
 # make install PREFIX=/usr DESTDIR=/tmp/root; make uninstall takes away the same files
 # WERROR=1                    warnings are errors
@@ -39,15 +40,16 @@ PACKAGES := hiredis libevent $(LUA_PC) $(CJSON_PC)
 
 # ---- how it is built ----
 
-# Objects of another compiler or with other instruments do not mix: each kind has a folder of its own. What else changes the
-# objects stands in the folder's file `flags`, on which they all depend.
+# Objects of another compiler or with other instruments do not mix: each kind has a folder of its
+# own. What else changes the objects stands in the folder's file `flags`, on which they all depend.
 comma := ,
 empty :=
 KIND := $(subst $(empty) ,-,$(notdir $(CC))$(addprefix -,$(subst $(comma),-,$(SANITIZER))))
 BUILD := build/$(KIND)
 
-# Where the files of lua/ lie once installed. Only one room knows it, so that `make install PREFIX=…` compiles just that one again.
-SHARE_ROOM := $(BUILD)/src/lib_vlock.o
+# Where the files of lua/ lie once installed. Only one room knows it, so that `make install
+# PREFIX=…` compiles just that one again.
+SHARE_ROOM := $(BUILD)/src/lua/lib_files.o
 
 ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -fPIC -fvisibility=hidden \
   -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
@@ -58,14 +60,14 @@ LUA_LIBS := $(shell $(PKG_CONFIG) --libs $(LUA_PC) 2>/dev/null)
 LIBS := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null) -lm
 COMPILE = @mkdir -p $(@D)$(newline)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-COMMAND_SOURCES := src/vlockrun.c src/options.c
-MODULE_SOURCES := src/module.c
-LIBRARY_SOURCES := $(filter-out $(COMMAND_SOURCES) $(MODULE_SOURCES),$(sort $(wildcard src/*.c)))
+COMMAND_SOURCES := src/command/vlockrun.c src/command/options.c
+MODULE_SOURCES := src/engine/module.c
+LIBRARY_SOURCES := $(filter-out $(COMMAND_SOURCES) $(MODULE_SOURCES),$(sort $(wildcard src/*.c src/*/*.c)))
 LUA_FILES := $(sort $(shell find lua -name '*.lua'))
 LUA_FOLDERS := $(sort $(shell find lua -type d))
 COMMAND_OBJECTS := $(COMMAND_SOURCES:%.c=$(BUILD)/%.o)
 MODULE_OBJECTS := $(MODULE_SOURCES:%.c=$(BUILD)/%.o)
-LIBRARY_OBJECTS := $(LIBRARY_SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/embedded_lua.o
+LIBRARY_OBJECTS := $(LIBRARY_SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/built_in_lua.o
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/unit/test_*.c)))
 PUBLIC_HEADERS := vlock.h vlock_error.h vlock_reply.h
 
@@ -75,7 +77,8 @@ PUBLIC_HEADERS := vlock.h vlock_error.h vlock_reply.h
 
 all: vlockrun build/libvlock.a build/libvlock.so.0 build/vlock.so
 
-# record: writes the text into the file if it says anything else, so that its date is that of the last change.
+# record: writes the text into the file if it says anything else, so that its date is that of the
+# last change.
 record = @mkdir -p $(@D)$(newline)@printf '%s\n' '$(subst ','\'',$(1))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(1))' >$@
 define newline
 
@@ -89,7 +92,8 @@ $(BUILD)/flags: FORCE
 $(BUILD)/prefix: FORCE
 	$(call record,$(PREFIX))
 
-# The four that people look for stand at the top of build/ and of the checkout; they are made again when the kind changes.
+# The four that people look for stand at the top of build/ and of the checkout; they are made again
+# when the kind changes.
 vlockrun: $(BUILD)/vlockrun build/kind
 	cp -f $< $@
 build/libvlock.a: $(BUILD)/libvlock.a build/kind
@@ -115,12 +119,12 @@ $(SHARE_ROOM): private ALL_CFLAGS += -DVLOCK_SHARE_DIR='"$(PREFIX)/share/vlock"'
 $(SHARE_ROOM): $(BUILD)/prefix
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	$(COMPILE)
-$(BUILD)/embedded_lua.o: build/embedded_lua.c $(BUILD)/flags
+$(BUILD)/built_in_lua.o: build/built_in_lua.c $(BUILD)/flags
 	$(COMPILE)
 # The folders are there for a file that has gone.
-build/embedded_lua.c: $(LUA_FILES) $(LUA_FOLDERS) scripts/embed
+build/built_in_lua.c: $(LUA_FILES) $(LUA_FOLDERS) scripts/build/embed
 	@mkdir -p $(@D)
-	scripts/embed lua >$@
+	scripts/build/embed lua >$@
 
 unit-tests: $(UNIT_TESTS)
 $(BUILD)/tests/unit/test_outcomes: $(BUILD)/tests/unit/reply_proxy.o
@@ -153,7 +157,7 @@ install: all
 	ln -sf libvlock.so.0 $(LIB)/libvlock.so
 	install -m 644 $(addprefix src/,$(PUBLIC_HEADERS)) $(INCLUDE)
 	install -m 755 build/vlock.so $(LUA_LIB)/vlock.so
-	scripts/pkgconfig '$(PREFIX)' '$(VERSION)' $(PACKAGES) >$(LIB)/pkgconfig/vlock.pc
+	scripts/build/pkgconfig '$(PREFIX)' '$(VERSION)' $(PACKAGES) >$(LIB)/pkgconfig/vlock.pc
 	chmod 644 $(LIB)/pkgconfig/vlock.pc
 	set -e; for file in $(LUA_FILES); do install -m 644 $$file $(SHARE)/$$file; done
 
@@ -166,4 +170,4 @@ uninstall:
 clean:
 	rm -rf build vlockrun
 
--include $(wildcard $(BUILD)/src/*.d $(BUILD)/tests/unit/*.d $(BUILD)/*.d)
+-include $(wildcard $(BUILD)/src/*.d $(BUILD)/src/*/*.d $(BUILD)/tests/unit/*.d $(BUILD)/*.d)

@@ -1,4 +1,5 @@
--- The core script: writes a value if its version has not moved. It runs inside Redis (7.0 or later) or Valkey (7.2 or later).
+-- The core script: writes a value if its version has not moved. It runs inside Redis (7.0 or later)
+-- or Valkey (7.2 or later).
 --
 --   redis-cli EVAL "$(cat ./lua/cas.lua)" 3 mykey version1 expire 1 1 100
 --
@@ -6,34 +7,46 @@
 -- KEYS[2]  the version's key
 -- KEYS[3]  accepted and never touched
 -- ARGV[1]  the new value, any bytes
--- ARGV[2]  the version that this write would create: one more than the version read, 1 where there is none
--- ARGV[3]  lifetime of the version record in whole seconds, up to a hundred years; absent, empty or 0: it does not expire
--- ARGV[4]  token of this write: 1 to 64 of A-Z a-z 0-9 _ - . ; absent or empty: the short call, without a token
--- ARGV[5]  the stamp of the state that was read, compared as a whole; absent or empty: only the number is compared
+-- ARGV[2]  the version that this write would create: one more than the version read, 1 where there
+--          is none
+-- ARGV[3]  lifetime of the version record in whole seconds, up to a hundred years; absent, empty or
+--          0: it does not expire
+-- ARGV[4]  token of this write: 1 to 64 of A-Z a-z 0-9 _ - . ; absent or empty: the short call,
+--          without a token
+-- ARGV[5]  the stamp of the state that was read, compared as a whole; absent or empty: only the
+--          number is compared
 -- ARGV[6…] DEL: delete the value (ARGV[1] is ignored; the record stays and moves on)
 --          PX ms: the value expires; without it, it keeps the lifetime it has
---          XX: what was read had a value; where there is none any more, because its lifetime is over, that is a conflict
+--          XX: what was read had a value; where there is none any more, because its lifetime is
+--          over, that is a conflict
 --
--- Replies to the short call: status OK = committed; the array {-1, version, value or null, stamp} = conflict, and nothing was changed.
--- To a call with a token: status "OK STAMP", where the stamp ends with the token; a conflict's array has the token as fifth element.
--- Anything else is an error reply, and nothing was written. The script's own errors begin with "VLOCK " and end with " (token T)".
+-- Replies to the short call: status OK = committed; the array {-1, version, value or null, stamp} =
+-- conflict, and nothing was changed. To a call with a token: status "OK STAMP", where the stamp
+-- ends with the token; a conflict's array has the token as fifth element. Anything else is an error
+-- reply, and nothing was written. The script's own errors begin with "VLOCK " and end with " (token
+-- T)".
 --
--- The stamp of a cell is the text of its record: "0" where there is none, the decimal number that the article's script keeps as a
--- string (converted at the next commit), else VERSION:ID:TOKEN, with - for the token of a short call. The record is a hash at KEYS[2]:
--- field s is the stamp; fields k and 0 … k-1 are kept free for receipts of earlier commits. ID is fixed when the record is made: a
--- letter, e where it was made with a lifetime and p where without, and the token that made it (or the time). A p record is never given
--- a lifetime, so its commits need no further command; a commit never shortens a lifetime.
+-- The stamp of a cell is the text of its record: "0" where there is none, the decimal number that
+-- the article's script keeps as a string (converted at the next commit), else VERSION:ID:TOKEN,
+-- with - for the token of a short call. The record is a hash at KEYS[2]: field s is the stamp;
+-- fields k and 0 … k-1 are kept free for receipts of earlier commits. ID is fixed when the record
+-- is made: a letter, e where it was made with a lifetime and p where without, and the token that
+-- made it (or the time). A p record is never given a lifetime, so its commits need no further
+-- command; a commit never shortens a lifetime.
 --
--- What it costs, measured by tests/bench/cas_cost (Redis 7.0.15): a commit with token and stamp takes the server 4.2 us, twice as long
--- as a script that only compares and INCRs a string; with values of 10 KB 1.2 times as long. A record with a lifetime takes 1.1 us more.
--- A string in place of the hash would save 1 %, not asking acl_check_cmd 3 %. The type of the value's key is asked by STRLEN: SET … GET
--- would be a command less, and 2 % quicker with 64 bytes, but it hands the old value over: 14 % slower with 1 KB, 70 % with 10 KB.
+-- What it costs, measured by tests/bench/cas_cost (Redis 7.0.15): a commit with token and stamp
+-- takes the server 4.2 us, twice as long as a script that only compares and INCRs a string; with
+-- values of 10 KB 1.2 times as long. A record with a lifetime takes 1.1 us more. A string in place
+-- of the hash would save 1 %, not asking acl_check_cmd 3 %. The type of the value's key is asked by
+-- STRLEN: SET … GET would be a command less, and 2 % quicker with 64 bytes, but it hands the old
+-- value over: 14 % slower with 1 KB, 70 % with 10 KB.
 
 local LARGEST = 9007199254740991 -- 2^53 - 1: Redis' numbers are doubles
 local LONGEST = 3153600000 -- a hundred years of seconds
 
 local value_key, version_key = KEYS[1], KEYS[2]
-local value, wanted, lifetime, token, expected = ARGV[1], ARGV[2], ARGV[3] or "", ARGV[4] or "", ARGV[5] or ""
+local value, wanted, lifetime, token, expected = ARGV[1], ARGV[2], ARGV[3] or "", ARGV[4]
+  or "", ARGV[5] or ""
 local find = string.find
 
 local function refuse(reason)
@@ -46,7 +59,8 @@ if token ~= "" and (#token > 64 or find(token, "[^%w_.-]")) then
   return refuse("the token (ARGV[4]) must be 1 to 64 letters, digits, _ - or .")
 end
 if #KEYS < 2 or #KEYS > 3 then
-  return refuse("takes 2 keys, the value's and the version's, and a third that is not used; got " .. #KEYS)
+  return refuse("takes 2 keys, the value's and the version's, and a third that is not used; got "
+    .. #KEYS)
 end
 if value_key == version_key then
   return refuse("the value's key and the version's key must differ")
@@ -55,11 +69,13 @@ if not wanted then
   return refuse("takes a value and the version that it would have: ARGV[1] and ARGV[2] are missing")
 end
 if not find(wanted, "^[1-9]%d*$") or #wanted > 16 or tonumber(wanted) > LARGEST then
-  return refuse("the version (ARGV[2]) must be a whole number from 1 to 9007199254740991, one more than the version read")
+  return refuse("the version (ARGV[2]) must be a whole number from 1 to 9007199254740991, one " ..
+    "more than the version read")
 end
 if lifetime == "" then
   lifetime = "0"
-elseif lifetime ~= "0" and (not find(lifetime, "^[1-9]%d*$") or #lifetime > 10 or tonumber(lifetime) > LONGEST) then
+elseif lifetime ~= "0"
+  and (not find(lifetime, "^[1-9]%d*$") or #lifetime > 10 or tonumber(lifetime) > LONGEST) then
   return refuse("the lifetime (ARGV[3]) must be a whole number of seconds from 0 to 3153600000")
 end
 
@@ -72,11 +88,13 @@ if ARGV[6] then
       deletes = true
     elseif ARGV[i] == "XX" then
       must_exist = true
-    elseif ARGV[i] == "PX" and ms and find(ms, "^[1-9]%d*$") and #ms <= 13 and tonumber(ms) <= LONGEST * 1000 then
+    elseif ARGV[i] == "PX" and ms and find(ms, "^[1-9]%d*$") and #ms <= 13
+      and tonumber(ms) <= LONGEST * 1000 then
       expires_ms = ms
       i = i + 1
     else
-      return refuse("unknown flag, or PX without milliseconds, in ARGV[" .. i .. "]: there are DEL, PX ms and XX")
+      return refuse("unknown flag, or PX without milliseconds, in ARGV[" .. i
+        .. "]: there are DEL, PX ms and XX")
     end
     i = i + 1
   end
@@ -85,7 +103,8 @@ if ARGV[6] then
   end
 end
 
--- The record: its text, its number, its identity, and whether it is ours (a hash) or the article's (a string).
+-- The record: its text, its number, its identity, and whether it is ours (a hash) or the article's
+-- (a string).
 local stamp = redis.pcall("HGET", version_key, "s")
 local version, id
 local is_article = false
@@ -105,14 +124,17 @@ end
 if not version then
   local kind = redis.call("TYPE", version_key).ok
   if kind == "hash" then
-    return refuse("the version's key holds a hash that is no version record: name another key, or delete this one")
+    return refuse("the version's key holds a hash that is no version record: name another " ..
+      "key, or delete this one")
   end
-  return refuse("the version's key holds something that is no version, a " .. kind .. (is_article and " other than a decimal number" or "")
+  return refuse("the version's key holds something that is no version, a " .. kind
+    .. (is_article and " other than a decimal number" or "")
     .. ": name another key, or delete this one")
 end
 local current = tonumber(version)
 if #version > 16 or current >= LARGEST then
-  return refuse("the version " .. version .. " is too large to be counted on exactly: its limit is 9007199254740991")
+  return refuse("the version " .. version
+    .. " is too large to be counted on exactly: its limit is 9007199254740991")
 end
 
 -- Compare; a conflict changes nothing at all.
@@ -141,8 +163,10 @@ local made = wanted .. ":" .. made_id .. ":" .. (token ~= "" and token or "-")
 local renewal
 if string.sub(made_id, 1, 1) == "e" then
   if not id then
-    local remaining = is_article and redis.call("PTTL", version_key) or 0 -- ms; -1: it has no limit, and gets none
-    renewal = remaining >= 0 and { "EXPIRE", version_key, math.max(math.ceil(remaining / 1000), tonumber(lifetime)) }
+    -- Ms; -1: it has no limit, and gets none.
+    local remaining = is_article and redis.call("PTTL", version_key) or 0
+    renewal = remaining >= 0 and { "EXPIRE", version_key,
+      math.max(math.ceil(remaining / 1000), tonumber(lifetime)) }
   elseif lifetime == "0" then
     renewal = { "PERSIST", version_key }
   else
@@ -150,7 +174,8 @@ if string.sub(made_id, 1, 1) == "e" then
   end
 end
 
--- What could refuse a later write is asked before the first one. The first write itself, if it is refused, has written nothing.
+-- What could refuse a later write is asked before the first one. The first write itself, if it is
+-- refused, has written nothing.
 local denied = not redis.acl_check_cmd("HSET", version_key, "s", made) and "HSET"
   or is_article and not redis.acl_check_cmd("DEL", version_key) and "DEL"
   or renewal and not redis.acl_check_cmd(unpack(renewal)) and renewal[1]

@@ -1,13 +1,15 @@
--- Reads a cell: its value, version and stamp, in one atomic step. Writes nothing, so that EVAL_RO may run it.
+-- Reads a cell: its value, version and stamp, in one atomic step. Writes nothing, so that EVAL_RO
+-- may run it.
 --
 -- KEYS[1]  the value's key; KEYS[2]  the version's key; a third is accepted and never touched
 -- ARGV[1]  PTTL: with the value's lifetime; or nothing
--- Reply: {value or null, version, stamp}; version 0 and stamp "0" where there is no record. See lua/cas.lua for the stamp. A fourth
--- element is the lifetime, where it is asked for: milliseconds from now; -1: it does not expire; -2: there is none. Errors of its own
--- begin with "VLOCK ".
+-- Reply: {value or null, version, stamp}; version 0 and stamp "0" where there is no record. See
+-- lua/cas.lua for the stamp. A fourth element is the lifetime, where it is asked for: milliseconds
+-- from now; -1: it does not expire; -2: there is none. Errors of its own begin with "VLOCK ".
 
 if #KEYS < 2 or #KEYS > 3 then
-  return redis.error_reply("VLOCK takes 2 keys, the value's and the version's, and a third that is not used; got " .. #KEYS)
+  return redis.error_reply("VLOCK takes 2 keys, the value's and the version's, and a third " ..
+    "that is not used; got " .. #KEYS)
 end
 local value = redis.pcall("GET", KEYS[1])
 if type(value) == "table" then
@@ -36,6 +38,7 @@ if not version then
     .. ": name another key, or delete this one")
 end
 if #version > 16 or tonumber(version) > 9007199254740991 then
-  return redis.error_reply("VLOCK the version " .. version .. " is too large to be counted on exactly: its limit is 9007199254740991")
+  return redis.error_reply("VLOCK the version " .. version
+    .. " is too large to be counted on exactly: its limit is 9007199254740991")
 end
 return { value, tonumber(version), stamp, ARGV[1] == "PTTL" and redis.call("PTTL", KEYS[1]) or nil }

@@ -1,4 +1,5 @@
-/* Errors of the C interface: a code to act on and a message to show. Part of the public interface, included by vlock.h. */
+/* Errors of the C interface: a code to act on and a message to show. Part of the public interface,
+ * included by vlock.h. */
 #ifndef VLOCK_ERROR_H
 #define VLOCK_ERROR_H
 
@@ -8,7 +9,8 @@ extern "C" {
 
 enum vlock_code {
     VLOCK_OK = 0,
-    VLOCK_ERR_USAGE,       /* the caller asked for something that makes no sense; nothing was done */
+    /* The caller asked for something that makes no sense; nothing was done. */
+    VLOCK_ERR_USAGE,
     VLOCK_ERR_SCRIPT,      /* Lua code raised an error */
     VLOCK_ERR_UNREACHABLE, /* the server cannot be reached, or refused us; nothing was sent */
     VLOCK_ERR_REPLY,       /* the server answered with an error */
@@ -16,10 +18,11 @@ enum vlock_code {
     VLOCK_ERR_GAVE_UP,     /* the policy ended an update; it was not applied */
     VLOCK_ERR_INTERRUPTED, /* ended from outside */
     VLOCK_ERR_MEMORY,
-    VLOCK_ERR_SYSTEM,      /* the operating system refused something */
+    VLOCK_ERR_SYSTEM, /* the operating system refused something */
 };
 
-/* Filled in by the functions that take one, when they fail. The message is text in one or several lines, cut where it is longer. */
+/* Filled in by the functions that take one, when they fail. The message is text in one or several
+ * lines, cut where it is longer. */
 struct vlock_error {
     enum vlock_code code;
     char message[2048];

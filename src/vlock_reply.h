@@ -15,8 +15,8 @@ enum vlock_reply_type {
 
 struct vlock_reply {
     enum vlock_reply_type type;
-    long long integer;            /* INTEGER */
-    char *string;                 /* STRING, STATUS, ERROR: `length` bytes and a NUL */
+    long long integer; /* INTEGER */
+    char *string;      /* STRING, STATUS, ERROR: `length` bytes and a NUL */
     size_t length;
     struct vlock_reply **element; /* ARRAY */
     size_t elements;

@@ -1,5 +1,5 @@
--- backoff "exponential": min(cap, base * 2^n), n = failed attempts. Without jitter: see M. Brooker, "Exponential Backoff And Jitter",
--- AWS Architecture Blog, 2015, for why it is not enough.
+-- backoff "exponential": min(cap, base * 2^n), n = failed attempts. Without jitter: see M. Brooker,
+-- "Exponential Backoff And Jitter", AWS Architecture Blog, 2015, for why it is not enough.
 return {
   doc = "Sleep base * 2^n, at most cap.",
   params = { base = "1ms", cap = "250ms" },

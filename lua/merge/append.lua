@@ -1,5 +1,5 @@
--- merge "append": what mine appended to base goes behind theirs. For texts that only grow: logs, lists with separators. An absent value
--- counts as empty. Runs on Lua 5.1 and 5.4.
+-- merge "append": what mine appended to base goes behind theirs. For texts that only grow: logs,
+-- lists with separators. An absent value counts as empty. Runs on Lua 5.1 and 5.4.
 return {
   doc = "Append to theirs what mine appended to base.",
   merge = function(_, c)

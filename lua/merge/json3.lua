@@ -1,11 +1,13 @@
--- merge "json3": three-way merge of JSON documents, field by field. A field that only one side changed is taken from that side, deletions
--- included; objects that both changed are merged in the same way; anything else that both changed differently is a conflict on that
--- field, and goes to the rule: theirs, mine, max, min, sum (both changes of a number), or fail. A table gives rules by path, the first
--- element that for all else: rule = { "theirs", ["stock.count"] = "sum", log = "mine" }; a path speaks for all below it. A dot or a
--- backslash in a key has a backslash before it: [ [[a\.b]] ]. Arrays are taken as a whole. Runs on Lua 5.1 and 5.4.
+-- merge "json3": three-way merge of JSON documents, field by field. A field that only one side
+-- changed is taken from that side, deletions included; objects that both changed are merged in the
+-- same way; anything else that both changed differently is a conflict on that field, and goes to
+-- the rule: theirs, mine, max, min, sum (both changes of a number), or fail. A table gives rules by
+-- path, the first element that for all else: rule = { "theirs", ["stock.count"] = "sum", log =
+-- "mine" }; a path speaks for all below it. A dot or a backslash in a key has a backslash before
+-- it: [ [[a\.b]] ]. Arrays are taken as a whole. Runs on Lua 5.1 and 5.4.
 
-local document = require "vlock.document"
-local number = require "vlock.number"
+local document = require "vlock.text.document"
+local number = require "vlock.text.number"
 local ABSENT = document.ABSENT
 
 local rules = {
@@ -26,10 +28,12 @@ local function with_numbers(name, combine)
   rules[name] = function(base, theirs, mine, path)
     local their_number, my_number = number_in(theirs), number_in(mine)
     if not their_number or not my_number then
-      error("merge 'json3': both changed " .. path .. ", which is no number on both sides: rule '" .. name .. "' cannot decide", 0)
+      error("merge 'json3': both changed " .. path .. ", which is no number on both sides: rule '"
+        .. name .. "' cannot decide", 0)
     end
     if base ~= ABSENT and not number_in(base) then
-      error("merge 'json3': both changed " .. path .. ", which was no number before: rule '" .. name .. "' cannot decide", 0)
+      error("merge 'json3': both changed " .. path .. ", which was no number before: rule '" .. name
+        .. "' cannot decide", 0)
     end
     return combine(number_in(base), their_number, my_number, theirs, mine, path)
   end
@@ -56,7 +60,8 @@ local function check_rule(rule)
   end
   for path, name in pairs(rule) do
     if path ~= 1 and type(path) ~= "string" then
-      return "a table of rules has the rule for all else first, then paths: { \"theirs\", [\"stock.count\"] = \"sum\" }"
+      return "a table of rules has the rule for all else first, then paths: { \"theirs\", " ..
+        "[\"stock.count\"] = \"sum\" }"
     elseif type(name) ~= "string" or not rules[name] then
       return "unknown rule '" .. tostring(name) .. "'; there are: " .. RULES
     end
@@ -108,7 +113,8 @@ local function merge_objects(base, theirs, mine, path, rule)
   local merged = {}
   local function take(key)
     if merged[key] == nil then
-      local value = merge(child(base, key), child(theirs, key), child(mine, key), path .. "." .. string.gsub(key, "[\\.]", "\\%0"), rule)
+      local value = merge(child(base, key), child(theirs, key), child(mine, key), path .. "."
+        .. string.gsub(key, "[\\.]", "\\%0"), rule)
       if value ~= ABSENT then
         merged[key] = value
       end
@@ -136,7 +142,8 @@ end
 
 return {
   doc = "Merge JSON documents field by field; a conflict on one field goes to the rule.",
-  params = { rule = { default = "theirs", check = check_rule, doc = "one of " .. RULES .. "; or a table of them by path" } },
+  params = { rule = { default = "theirs", check = check_rule, doc = "one of " .. RULES
+    .. "; or a table of them by path" } },
   merge = function(p, c)
     local wrong = check_rule(p.rule)
     if wrong then

@@ -1,7 +1,7 @@
--- merge "max": the larger of theirs and mine, both numbers; an absent one loses. Whole numbers of any length are compared exactly. Runs on
--- Lua 5.1 and 5.4.
+-- merge "max": the larger of theirs and mine, both numbers; an absent one loses. Whole numbers of
+-- any length are compared exactly. Runs on Lua 5.1 and 5.4.
 
-local number = require "vlock.number"
+local number = require "vlock.text.number"
 
 return {
   doc = "Write the larger of theirs and mine.",

@@ -1,9 +1,10 @@
--- merge "merge_patch": what mine changed in base, as a JSON Merge Patch (RFC 7396), applied to theirs. Fields that mine removed are removed;
--- where both changed a field, mine wins. Without a base, all of mine is the change. As in the RFC, a null in mine cannot be told from a
--- removal. Runs on Lua 5.1 and 5.4.
+-- merge "merge_patch": what mine changed in base, as a JSON Merge Patch (RFC 7396), applied to
+-- theirs. Fields that mine removed are removed; where both changed a field, mine wins. Without a
+-- base, all of mine is the change. As in the RFC, a null in mine cannot be told from a removal.
+-- Runs on Lua 5.1 and 5.4.
 
-local document = require "vlock.document"
-local json = require "vlock.json"
+local document = require "vlock.text.document"
+local json = require "vlock.text.json"
 
 -- The patch that makes `to` out of `from`.
 local function difference(from, to)

@@ -1,8 +1,9 @@
--- merge "union": JSON arrays as sets, merged three ways: an element is there if it is in theirs or mine, unless one of them has removed it
--- from base. Order: theirs as it is, then what mine added, in its order. Elements are compared as JSON. Runs on Lua 5.1 and 5.4.
+-- merge "union": JSON arrays as sets, merged three ways: an element is there if it is in theirs or
+-- mine, unless one of them has removed it from base. Order: theirs as it is, then what mine added,
+-- in its order. Elements are compared as JSON. Runs on Lua 5.1 and 5.4.
 
-local document = require "vlock.document"
-local json = require "vlock.json"
+local document = require "vlock.text.document"
+local json = require "vlock.text.json"
 
 local function elements(tree, which)
   if tree == document.ABSENT then

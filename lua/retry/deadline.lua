@@ -1,4 +1,5 @@
--- retry "deadline": for a time, counted from the beginning of the update. A pause that would outlast it is not begun.
+-- retry "deadline": for a time, counted from the beginning of the update. A pause that would
+-- outlast it is not begun.
 return {
   doc = "Give up once max has passed since the update began.",
   params = { max = { default = "30s", doc = "time" } },

@@ -1,7 +1,8 @@
--- retry "rate_limit": a token bucket filled by time. Each retry takes a token; tokens come back at `rate` a second, up to `burst`. However
--- many updates collide, the client sends at most that many retries. It knows nothing of how many succeed: see "budget". Updates
--- of one client share a bucket where name and parameters are the same; other parameters, another bucket. The file's chunk runs once per
--- engine, and in the lab once per worker.
+-- retry "rate_limit": a token bucket filled by time. Each retry takes a token; tokens come back at
+-- `rate` a second, up to `burst`. However many updates collide, the client sends at most that many
+-- retries. It knows nothing of how many succeed: see "budget". Updates of one client share a bucket
+-- where name and parameters are the same; other parameters, another bucket. The file's chunk runs
+-- once per engine, and in the lab once per worker.
 
 local buckets = {} -- by name and parameters
 
@@ -21,7 +22,8 @@ return {
     if bucket.tokens < 1 then
       return false, "the limit of retries a second is reached"
     end
-    return true, nil, function() -- called where the retry is made: no other part of the policy refused it
+    -- Called where the retry is made: no other part of the policy refused it.
+    return true, nil, function()
       bucket.tokens = bucket.tokens - 1
     end
   end,

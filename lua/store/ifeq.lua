@@ -1,18 +1,21 @@
--- Store "ifeq": the server's own compare-and-set, SET … IFEQ, of Valkey ≥ 8.1 and Redis ≥ 8.4. One command a commit, no script and no version
--- record. It compares the value alone: a value that went away and came back meanwhile is taken for untouched (ABA), so it is for values
--- that do not come back, like counters; and of a commit whose reply is lost nobody can tell who made it.
+-- Store "ifeq": the server's own compare-and-set, SET … IFEQ, of Valkey ≥ 8.1 and Redis ≥ 8.4. One
+-- command a commit, no script and no version record. It compares the value alone: a value that went
+-- away and came back meanwhile is taken for untouched (ABA), so it is for values that do not come
+-- back, like counters; and of a commit whose reply is lost nobody can tell who made it.
 
 local STAMP = "value" -- there is no version: what names a state is its value
 
--- Deletes what is as expected (no argument: absent). Not every server has a command for this; a script is one step as well.
+-- Deletes what is as expected (no argument: absent). Not every server has a command for this; a
+-- script is one step as well.
 local delete = redis.script([[
 if redis.call('GET', KEYS[1]) ~= (ARGV[1] or false) then return 0 end
 redis.call('DEL', KEYS[1])
 return 1]])
 
 local function refuse_old_server()
-  local name, version = require "vlock.server_info"()
-  error(("store 'ifeq' needs the server's SET … IFEQ, which Valkey has from 8.1 and Redis from 8.4; this is %s %s: use --store plain")
+  local name, version = require "vlock.script.server_info"()
+  error(("store 'ifeq' needs the server's SET … IFEQ, which Valkey has from 8.1 and Redis " ..
+    "from 8.4; this is %s %s: use --store plain")
     :format(name == "valkey" and "Valkey" or "Redis", version), 0)
 end
 

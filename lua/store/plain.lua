@@ -1,5 +1,6 @@
--- The default store: the core script, lua/cas.lua. The value is a plain string at its key, which anyone may GET; the version record
--- stands beside it, in the same slot. One command a commit; a conflict carries what stands there now, so that a retry needs no read.
+-- The default store: the core script, lua/cas.lua. The value is a plain string at its key, which
+-- anyone may GET; the version record stands beside it, in the same slot. One command a commit; a
+-- conflict carries what stands there now, so that a retry needs no read.
 
 local cas = redis.script("cas")
 local read = redis.script("read")
@@ -9,10 +10,12 @@ local WITH_LIFETIME = { "PTTL" }
 local pcall_server = redis.pcall
 local find, sub, match = string.find, string.sub, string.match
 
--- The replies to a call with a token, of which each echoes it: a reply that belongs to another command must never be taken for ours.
+-- The replies to a call with a token, of which each echoes it: a reply that belongs to another
+-- command must never be taken for ours.
 local function refuse_mispaired(token)
   error(setmetatable({
-    err = ("UNKNOWN the reply does not answer the command with token %s: replies have been mixed up"):format(token),
+    err = ("UNKNOWN the reply does not answer the command with token %s: replies have been " ..
+      "mixed up"):format(token),
     outcome = "unknown",
   }, getmetatable(redis.error_reply("UNKNOWN"))), 0)
 end
@@ -52,7 +55,8 @@ end
 
 -- command: EVALSHA and the script's SHA-1, or EVAL and its source.
 local function send(command, script, cell, next_version, value, token, base)
-  return pcall_server(command, script, 2, cell.key, cell.version_key, value or "", next_version, cell.expire or 0, token, base.stamp,
+  return pcall_server(command, script, 2, cell.key, cell.version_key, value or "", next_version,
+    cell.expire or 0, token, base.stamp,
     flags(value, cell.ttl, base.is_present))
 end
 
@@ -60,7 +64,8 @@ local function version_of(stamp)
   return tonumber(match(stamp, "^%d+"))
 end
 
--- Sent whole only where the server does not know the script. SCRIPT LOAD keeps it for good, which EVAL need not; but not every user may.
+-- Sent whole only where the server does not know the script. SCRIPT LOAD keeps it for good, which
+-- EVAL need not; but not every user may.
 local function send_script(...)
   local reply = pcall_server("SCRIPT", "LOAD", cas.source)
   if not reply.err then
@@ -72,7 +77,8 @@ local function send_script(...)
 end
 
 return {
-  doc = "The core script lua/cas.lua: one round trip a commit, a conflict carries the present value.",
+  doc = "The core script lua/cas.lua: one round trip a commit, a conflict carries the present " ..
+    "value.",
 
   read = function(cell)
     local reply = read:call({ cell.key, cell.version_key }, WITH_LIFETIME)

@@ -1,14 +1,17 @@
--- Store "watch": the textbook way, to compare with. WATCH and a read, then MULTI, the writes and EXEC, on a connection of the client's own:
--- WATCH belongs to a connection. The transaction counts the version in the version's key, a plain decimal.
+-- Store "watch": the textbook way, to compare with. WATCH and a read, then MULTI, the writes and
+-- EXEC, on a connection of the client's own: WATCH belongs to a connection. The transaction counts
+-- the version in the version's key, a plain decimal.
 
 local connection
 local watched -- the cell's key and the stamp read under the WATCH that stands, if one does
-local turn = require("vlock.lock").new()
+local turn = require("vlock.cell.lock").new()
 
--- Whether a connection was lost on which a WATCH or MULTI stood, and EXEC did not reach it: then nothing was applied, and nothing will be.
+-- Whether a connection was lost on which a WATCH or MULTI stood, and EXEC did not reach it: then
+-- nothing was applied, and nothing will be.
 local function is_lost(reason)
   local text = type(reason) == "table" and reason.err
-  return text and (text:find("^VLOCK the connection was lost since WATCH or MULTI") or text:find("^ERR EXEC without MULTI"))
+  return text and (text:find("^VLOCK the connection was lost since WATCH or MULTI")
+    or text:find("^ERR EXEC without MULTI"))
 end
 
 -- A step that was left half done leaves its connection inside of MULTI: that one is not used again.
@@ -85,7 +88,8 @@ local function commit(cell, base, value)
   end
   for _, result in ipairs(results) do
     if type(result) == "table" and result.err then
-      error("one command of the transaction failed, and the others did not: " .. result.err, 0) -- no refusal: something is written
+      -- No refusal: something is written.
+      error("one command of the transaction failed, and the others did not: " .. result.err, 0)
     end
   end
   return "committed", version
@@ -102,7 +106,9 @@ return {
     if not ok then
       error(value, 0)
     end
-    return value, stamp, false -- how long it lives is another command, and a read by which nothing is lost: its WATCH serves the commit
+    -- How long it lives is another command, and a read by which nothing is lost: its WATCH serves
+    -- the commit.
+    return value, stamp, false
   end,
 
   commit = function(cell, base, value)

@@ -1,4 +1,5 @@
-# What every bats file of the command needs: vlockrun, a scratch folder, servers that are gone when the test is.
+# What every bats file of the command needs: vlockrun, a scratch folder, servers that are gone when
+# the test is.
 
 setup() {
     TOP=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
@@ -22,7 +23,8 @@ teardown() {
 
 bats_require_minimum_version 1.5.0
 
-# no COMMAND …: fails where the command succeeds. (A test goes on after a bare "! COMMAND", whatever came of it.)
+# no COMMAND …: fails where the command succeeds. (A test goes on after a bare "! COMMAND", whatever
+# came of it.)
 no() {
     if "$@"; then
         return 1
@@ -34,7 +36,8 @@ cli() {
     redis-cli -s "$socket" "$@"
 }
 
-# start_server NAME [OPTION …]: a server on the socket $scratch/NAME.sock, as background job; its process is in $server.
+# start_server NAME [OPTION …]: a server on the socket $scratch/NAME.sock, as background job; its
+# process is in $server.
 start_server() {
     local name=$1
     shift
@@ -64,20 +67,21 @@ is_gone() {
     return 1
 }
 
-# The private server of a vlockrun that runs: its process and its folder, found through the guardian, vlockrun's child.
+# The private server of a vlockrun that runs: its process and its folder, found through the
+# supervisor, vlockrun's child.
 find_private_server() {
-    local i guardian
+    local i supervisor
     for i in $(seq 200); do
-        guardian=$(pgrep -P "$1" | head -n 1)
-        private_pid=$(pgrep -P "${guardian:-0}" | head -n 1)
+        supervisor=$(pgrep -P "$1" | head -n 1)
+        private_pid=$(pgrep -P "${supervisor:-0}" | head -n 1)
         [ -n "$private_pid" ] && private_folder=$(readlink "/proc/$private_pid/cwd") && [ -S "$private_folder/socket" ] && return 0
         sleep 0.02
     done
     return 1
 }
 
-# stock_lua ARGUMENT …: the interpreter, with the module that was built. Instrumented code in a program that is not: what the instruments
-# need comes first.
+# stock_lua ARGUMENT …: the interpreter, with the module that was built. Instrumented code in a
+# program that is not: what the instruments need comes first.
 stock_lua() {
     local preload='' name
     for name in ${SANITIZER:+libasan.so libubsan.so}; do

@@ -91,14 +91,14 @@ END
     [ "$(ls)" = "$( { (cd "$TOP" && ls); echo build; echo vlockrun; } | sort -u)" ]
     compiled() { build "$@" | grep -o '[a-z_0-9]*\.c$' | sort -u | tr '\n' ' '; }
     [ "$(compiled)" = "" ]
-    touch src/sha1.c
+    touch src/base/sha1.c
     [ "$(compiled)" = "sha1.c " ]
     [ "$(compiled PREFIX=/elsewhere)" = "lib_vlock.c " ]
     [ "$(compiled)" = "lib_vlock.c " ]
-    touch src/histogram.h
+    touch src/base/histogram.h
     [[ "$(compiled)" == *"histogram.c"*"lib_lab.c"* ]]
     rm lua/backoff/fixed.lua
-    [ "$(compiled)" = "embedded_lua.c " ]
+    [ "$(compiled)" = "built_in_lua.c " ]
     run ./vlockrun -e 'return require("vlock.core").source("backoff/fixed.lua")'
     [[ $output != *function* ]]
     # Other flags: everything; another kind leaves the objects of the first alone.

@@ -1,5 +1,5 @@
-/* A program with a poll() loop of its own runs a script beside its own timer, and writes what came back.
- * usage: own_loop URL SOURCE */
+/* A program with a poll() loop of its own runs a script beside its own timer, and writes what came
+ * back. usage: own_loop URL SOURCE */
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,19 +20,22 @@ static void print_reply(void *user, const struct vlock_reply *reply)
 int main(int argc, char **argv)
 {
     struct vlock_error error = {.message = ""};
-    struct itimerspec every = {.it_interval = {.tv_nsec = 10000000}, .it_value = {.tv_nsec = 10000000}};
+    struct itimerspec every = {.it_interval = {.tv_nsec = 10000000},
+                               .it_value = {.tv_nsec = 10000000}};
     int ticks = 0, steps = 0, result = 1;
     if (argc != 3)
         return 2;
     int timer = timerfd_create(CLOCK_MONOTONIC, 0);
     vlock_engine *engine = vlock_open(&(struct vlock_options){.url = argv[1]}, &error);
     if (!engine || timer < 0 || vlock_descriptor(engine) < 0 ||
-        vlock_start(engine, argv[2], strlen(argv[2]), "=own_loop", NULL, print_reply, NULL, &error) != 0) {
+        vlock_start(engine, argv[2], strlen(argv[2]), "=own_loop", NULL, print_reply, NULL,
+                    &error) != 0) {
         fprintf(stderr, "%s\n", error.message);
         return 1;
     }
     timerfd_settime(timer, 0, &every, NULL);
-    struct pollfd fds[] = {{.fd = timer, .events = POLLIN}, {.fd = vlock_descriptor(engine), .events = POLLIN}};
+    struct pollfd fds[] = {{.fd = timer, .events = POLLIN},
+                           {.fd = vlock_descriptor(engine), .events = POLLIN}};
     result = vlock_step(engine, &error);
     while (result == 1) {
         unsigned long long expirations;

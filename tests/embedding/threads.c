@@ -1,5 +1,5 @@
-/* Four threads, an engine each, increment one counter under full_jitter: none of their updates may be lost.
- * usage: threads URL THREADS UPDATES */
+/* Four threads, an engine each, increment one counter under full_jitter: none of their updates may
+ * be lost. usage: threads URL THREADS UPDATES */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +28,8 @@ static void *work(void *unused)
     for (int i = 0; engine && i < updates; i++) {
         char text[32];
         struct vlock_cell_options options = {.backoff = "full_jitter", .retry = "forever"};
-        if (vlock_update(engine, "counter", 7, add_one, text, &options, NULL, &error) != VLOCK_COMMITTED) {
+        if (vlock_update(engine, "counter", 7, add_one, text, &options, NULL, &error) !=
+            VLOCK_COMMITTED) {
             fprintf(stderr, "%s\n", error.message);
             failed++;
         }

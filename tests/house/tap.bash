@@ -33,7 +33,8 @@ finish() {
     exit "$tap_failed"
 }
 
-# Every text file of the project, a line each: what git knows or would add; all but what is built where this is no checkout.
+# Every text file of the project, a line each: what git knows or would add; all but what is built
+# where this is no checkout.
 texts() {
     if git rev-parse --git-dir >/dev/null 2>&1; then
         git -c core.quotePath=false ls-files --cached --others --exclude-standard | while read -r file; do

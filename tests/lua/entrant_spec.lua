@@ -1,8 +1,8 @@
 -- What takes part in a run of the lab: found once, bound for every worker.
 
-local entrants = require "vlock.lab.entrant"
-local present = require "vlock.present"
-local search = require "vlock.search"
+local entrants = require "vlock.lab.ask.entrant"
+local current = require "vlock.engine.current"
+local search = require "vlock.policy.search"
 
 -- How many files f opens.
 local function opens_of(f)
@@ -26,7 +26,7 @@ end
 
 describe("an entrant", function()
   it("reads its files once, however many workers there are", function()
-    present.look_once()
+    current.look_once()
     local text = assert(search.read_file("lua/backoff/full_jitter.lua"))
     for _, entrant in ipairs {
       entrants.from_word("full_jitter+counter"),
@@ -52,7 +52,7 @@ describe("an entrant", function()
   end)
 
   it("takes parameters for itself alone", function()
-    local policy = require "vlock.policy"
+    local policy = require "vlock.policy.policy"
     local entrant = entrants.from_word("fixed")
     local slow = entrant:with_parameter(policy.parse_override("pause=7ms"))
     local slower = slow:with_parameter(policy.override("backoff.pause", "9ms", "here"))

@@ -1,7 +1,7 @@
 -- Properties of the bundled backoffs over the whole range of their parameters, the smallest and the largest included; deadlines in time.
 
-local policy = require "vlock.policy"
-local search = require "vlock.search"
+local policy = require "vlock.policy.policy"
+local search = require "vlock.policy.search"
 
 local function instance(spec)
   return policy.new(spec, search.context("."))

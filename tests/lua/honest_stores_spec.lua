@@ -5,9 +5,9 @@
 -- the bundled stores; with one that cheats, this must fail.
 
 local core = require "vlock.core"
-local entrants = require "vlock.lab.entrant"
-local lab = require "vlock.lab.run"
-local scenarios = require "vlock.lab.scenario"
+local entrants = require "vlock.lab.ask.entrant"
+local contention = require "vlock.lab.run.contention"
+local scenarios = require "vlock.lab.ask.scenario"
 
 local RUNS = tonumber(os.getenv("VLOCK_RANDOM_RUNS") or 200)
 local SEED = tonumber(os.getenv("VLOCK_RANDOM_SEED") or string.unpack("<I4", core.entropy(4)))
@@ -95,7 +95,7 @@ local function run_once(url, seed)
   return vlock.spawn(function()
     local scenario, update = random_scenario()
     local one = random_entrant(not update and not scenario.value_size)
-    local result = lab.run {
+    local result = contention.run {
       label = one.label,
       url = url,
       connect = function()
@@ -123,7 +123,7 @@ local function described(result, one, update)
   end
   table.sort(scenario)
   return ("%s on %s, update %s, %s: %s"):format(one.label, result.store, update or "counter", table.concat(scenario, " "),
-    require("vlock.json").encode(result))
+    require("vlock.text.json").encode(result))
 end
 
 describe("honest stores", function()

@@ -1,7 +1,7 @@
 -- Documents in the hands of an update function: what it does not change comes back as it was, and what cannot be written is refused, with
 -- the place. Random documents are held against a model of texts.
 
-local json = require "vlock.json"
+local json = require "vlock.text.json"
 
 local function rewritten(text, change)
   local document = json.decode_document(text)

@@ -1,6 +1,6 @@
 -- JSON and merges on Lua 5.4, by the vectors that Lua 5.1 runs too.
 
-local json = require "vlock.json"
+local json = require "vlock.text.json"
 local vectors = require "json_vectors"
 
 describe("json", function()

@@ -1,7 +1,7 @@
 -- The table of measures knows every figure of a result, and no other.
 
-local json = require "vlock.json"
-local measures = require "vlock.lab.measures"
+local json = require "vlock.text.json"
+local measures = require "vlock.lab.measure.measures"
 
 local function schema()
   local file <close> = assert(io.open("tests/schema/lab.schema.json"))

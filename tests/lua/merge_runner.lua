@@ -37,7 +37,7 @@ function runner.check(case)
 end
 
 function runner.apply_patch(target, patch)
-  local document, json = require "vlock.document", require "vlock.json"
+  local document, json = require "vlock.text.document", require "vlock.text.json"
   return json.encode(document.apply_patch(json.decode(target), json.decode(patch)))
 end
 

@@ -1,6 +1,6 @@
 -- Decimal texts are compared by their value, whatever their spelling and size.
 
-local number = require "vlock.number"
+local number = require "vlock.text.number"
 
 -- m * 10^e, spelled in one of several ways.
 local function spelled(way, m, e)

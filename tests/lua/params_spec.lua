@@ -1,6 +1,6 @@
 -- Parameters: what a declaration means, what is accepted for it, and what is refused.
 
-local params = require "vlock.params"
+local params = require "vlock.policy.params"
 
 local function resolved(default, given)
   return params.resolve({ x = default }, { x = given }, "here").x

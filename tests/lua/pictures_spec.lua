@@ -1,26 +1,26 @@
 -- What pictures and pages are made of: the Pareto front, places for names, texts that are safe, percentiles.
 
 local core = require "vlock.core"
-local axis = require "vlock.lab.axis"
-local front = require "vlock.lab.front"
-local gnuplot = require "vlock.lab.gnuplot"
-local hgrm = require "vlock.lab.hgrm"
-local html = require "vlock.lab.html"
+local axis = require "vlock.lab.plot.axis"
+local pareto = require "vlock.lab.plot.pareto"
+local gnuplot = require "vlock.lab.plot.gnuplot"
+local hgrm = require "vlock.lab.show.hgrm"
+local html = require "vlock.lab.show.html"
 local lab_core = require "vlock.lab_core"
-local legend = require "vlock.lab.legend"
-local look = require "vlock.lab.look"
-local names = require "vlock.lab.names"
+local legend = require "vlock.lab.plot.legend"
+local style = require "vlock.lab.plot.style"
+local label_places = require "vlock.lab.plot.label_places"
 
 describe("the Pareto front", function()
   it("is what no other point beats in both, whatever the order", function()
     local a, b, c, d, e = { x = 1, y = 9 }, { x = 3, y = 3 }, { x = 9, y = 1 }, { x = 3, y = 4 }, { x = 10, y = 10 }
-    assert.are.same({ a, b, c }, front.of { e, d, c, b, a })
-    assert.are.same({ e }, front.of { e })
-    assert.are.same({}, front.of {})
+    assert.are.same({ a, b, c }, pareto.of { e, d, c, b, a })
+    assert.are.same({ e }, pareto.of { e })
+    assert.are.same({}, pareto.of {})
   end)
 
   it("keeps two that are the same", function()
-    assert.are.equal(2, #front.of { { x = 1, y = 1 }, { x = 1, y = 1 }, { x = 1, y = 2 } })
+    assert.are.equal(2, #pareto.of { { x = 1, y = 1 }, { x = 1, y = 1 }, { x = 1, y = 2 } })
   end)
 end)
 
@@ -34,7 +34,7 @@ describe("names of points", function()
     for i = 1, 20 do
       points[i] = { x = 150 + 17 * (i % 5), y = 100 + 11 * (i // 5), width = width }
     end
-    local places = names.place(points, canvas)
+    local places = label_places.place(points, canvas)
     for i, place in ipairs(places) do
       place.left = place.is_left and place.x - width or place.x
       assert.is_true(place.left >= 0 and place.left + width <= canvas.width and place.y >= 0 and place.y <= canvas.height)
@@ -45,9 +45,9 @@ describe("names of points", function()
   end)
 
   it("stand close to a point that is alone, to its left where there is no room to its right", function()
-    local place = names.place({ { x = 100, y = 100, width = 60 } }, { width = 400, height = 200 })[1]
+    local place = label_places.place({ { x = 100, y = 100, width = 60 } }, { width = 400, height = 200 })[1]
     assert.is_true(math.abs(place.x - 100) < 12 and math.abs(place.y - 100) < 15 and not place.is_left and not place.is_far)
-    assert.is_true(names.place({ { x = 390, y = 100, width = 60 } }, { width = 400, height = 200 })[1].is_left)
+    assert.is_true(label_places.place({ { x = 390, y = 100, width = 60 } }, { width = 400, height = 200 })[1].is_left)
   end)
 end)
 
@@ -55,8 +55,8 @@ describe("a picture", function()
   it("tells twenty policies apart by colour, dash and sign", function()
     local seen = {}
     for i = 1, 20 do
-      local style = look.of(i)
-      local key = style.color .. style.dash
+      local one = style.of(i)
+      local key = one.color .. one.dash
       assert.is_nil(seen[key])
       seen[key] = true
     end
@@ -65,15 +65,15 @@ describe("a picture", function()
   it("makes room for the names of twenty lines, and for none where there is one", function()
     local series = {}
     for i = 1, 20 do
-      series[i] = { label = "policy number " .. i, style = look.of(i) }
+      series[i] = { label = "policy number " .. i, style = style.of(i) }
     end
     assert.is_true(legend.height(series, 500) >= 20 / 3 * 17)
     assert.are.equal(0, legend.height({ series[1] }, 500))
   end)
 
   it("cuts long names at a letter, not in one", function()
-    assert.are.equal(("é"):rep(33) .. "…", look.clipped(("é"):rep(50)))
-    assert.are.equal("short", look.clipped("short"))
+    assert.are.equal(("é"):rep(33) .. "…", style.clipped(("é"):rep(50)))
+    assert.are.equal("short", style.clipped("short"))
   end)
 
   it("has an axis whose ends lie beyond what it shows", function()

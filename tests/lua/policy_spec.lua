@@ -1,8 +1,8 @@
 -- Policies: the bundled ones, their parameters, how they are found and composed, and what a broken one is told.
 
 local core = require "vlock.core"
-local policy = require "vlock.policy"
-local search = require "vlock.search"
+local policy = require "vlock.policy.policy"
+local search = require "vlock.policy.search"
 
 local here = search.context(nil)
 
@@ -513,7 +513,7 @@ end)
 
 describe("stores", function()
   it("are checked like policies", function()
-    local store = require "vlock.store"
+    local store = require "vlock.policy.store"
     local folder = folder_with { ["store/half.lua"] = "return { read = function() end }", ["bad.lua"] = "return = 1" }
     local context = search.context(folder)
     assert.matches("a store must have a function commit", message_of(store.new, "half", context), 1, true)

@@ -4,8 +4,8 @@ local core = require "vlock.core"
 
 -- What an outsider does meanwhile: the cell is written by another client.
 local function intrude(key, value)
-  local clients = require "vlock.client"
-  local store = require("vlock.store").new("plain", require("vlock.search").context(nil))
+  local clients = require "vlock.cell.client"
+  local store = require("vlock.policy.store").new("plain", require("vlock.policy.search").context(nil))
   local other = clients.new {
     policies = function()
       return vlock.policy {}
@@ -333,7 +333,7 @@ describe("vlock.update", function()
 end)
 
 describe("the keys of a cell", function()
-  local cells = require "vlock.cell"
+  local cells = require "vlock.cell.cell"
 
   it("share a slot: the version's key carries the value's hash tag", function()
     assert.are.equal("{acct:42}:v", cells.version_key("acct:42"))
@@ -361,7 +361,7 @@ local function slot_of(key)
 end
 
 describe("the slot of a version's key", function()
-  local cells = require "vlock.cell"
+  local cells = require "vlock.cell.cell"
 
   -- All texts of 1 to 6 letters from "a", "{" and "}".
   local function each_text(visit, text, length)
@@ -394,16 +394,16 @@ end)
 describe("a store's reply", function()
   it("that answers another command is never taken for ours", function()
     local real = redis.pcall
-    local search = require "vlock.search"
+    local search = require "vlock.policy.search"
     redis.pcall = function(name, ...)
       if name == "EVALSHA" then
         return { ok = "OK 1:pother.1:other.1" }
       end
       return real(name, ...)
     end
-    local store = require("vlock.store").new("plain", search.context(nil))
+    local store = require("vlock.policy.store").new("plain", search.context(nil))
     redis.pcall = real
-    local cell = require("vlock.cell").new("k", {})
+    local cell = require("vlock.cell.cell").new("k", {})
     local ok, reason = pcall(store.commit, cell, { stamp = "0", version = 0 }, "v", "mine.1")
     assert.is_false(ok)
     assert.are.equal("unknown", reason.outcome)
@@ -473,7 +473,7 @@ describe("after setresp(3), where hiredis has it", function()
       end
       rawset(redis, "REDIS_VERSION", nil)
       assert.matches("^%d+%.%d+", redis.REDIS_VERSION)
-      assert.are.equal("8.5", require "vlock.number".text(8.5))
+      assert.are.equal("8.5", require "vlock.text.number".text(8.5))
       for _, options in ipairs { {}, { store = "watch" }, { combine = true }, { codec = "json" } } do
         options.version_key = "r3:v"
         redis.call("DEL", "r3", "r3:v")

@@ -1,6 +1,6 @@
 -- The same script inside Redis, by EVAL, and on the host, by vlockrun: the same reply.
 
-local reply_text = require "vlock.reply_text"
+local reply_text = require "vlock.text.reply_text"
 local scripts = require "parity_scripts"
 
 -- What is Redis' own in an error's text: where the script stood. Lua 5.1 and the host name a chunk differently.

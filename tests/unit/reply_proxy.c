@@ -55,7 +55,8 @@ static void *serve(void *argument)
     while (poll(ends, 2, -1) > 0) {
         ssize_t got;
         if (ends[0].revents) {
-            if ((got = read(client, bytes, sizeof bytes)) <= 0 || write(upstream, bytes, (size_t)got) != got)
+            if ((got = read(client, bytes, sizeof bytes)) <= 0 ||
+                write(upstream, bytes, (size_t)got) != got)
                 break;
             if (withheld == PROXY_PASSES)
                 withheld = mode_of_request(bytes, (size_t)got);

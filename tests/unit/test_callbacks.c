@@ -1,4 +1,5 @@
-/* What a C program may call from inside its callbacks: nothing that runs in the same engine, and vlock_close(). */
+/* What a C program may call from inside its callbacks: nothing that runs in the same engine, and
+ * vlock_close(). */
 #include "check.h"
 
 #include <stdio.h>
@@ -35,7 +36,8 @@ static void on_reply(void *user, const struct vlock_reply *reply)
 {
     struct host *host = user;
     act(host);
-    snprintf(host->reply, sizeof host->reply, "%.*s", (int)reply->length, reply->string); /* still there */
+    /* Still there. */
+    snprintf(host->reply, sizeof host->reply, "%.*s", (int)reply->length, reply->string);
 }
 
 static void keep_reply(void *user, const struct vlock_reply *reply)
@@ -54,9 +56,11 @@ static enum vlock_decision on_update(void *user, struct vlock_update *update)
 
 /* ---- the ways into a callback: each returns what the function that led there did ---- */
 
-static int run(struct host *host, const char *source, vlock_reply_callback *callback, struct vlock_error *error)
+static int run(struct host *host, const char *source, vlock_reply_callback *callback,
+               struct vlock_error *error)
 {
-    return vlock_run_string(host->engine, source, strlen(source), "=outer", NULL, callback, host, error);
+    return vlock_run_string(host->engine, source, strlen(source), "=outer", NULL, callback, host,
+                            error);
 }
 
 static int by_reply(struct host *host, struct vlock_error *error)
@@ -67,7 +71,10 @@ static int by_reply(struct host *host, struct vlock_error *error)
 static int by_log(struct host *host, struct vlock_error *error)
 {
     host->logs = true;
-    return run(host, "redis.log(redis.LOG_WARNING, 'here') vlock.sleep(0.001) redis.call('SET', 'k', 'new') return 'fine'", keep_reply, error);
+    return run(host,
+               "redis.log(redis.LOG_WARNING, 'here') vlock.sleep(0.001) redis.call('SET', 'k', "
+               "'new') return 'fine'",
+               keep_reply, error);
 }
 
 static int by_update(struct host *host, struct vlock_error *error)
@@ -77,8 +84,10 @@ static int by_update(struct host *host, struct vlock_error *error)
 
 static int by_step(struct host *host, struct vlock_error *error)
 {
-    static const char source[] = "redis.log(redis.LOG_WARNING, 'here') redis.call('SET', 'k', 'new')";
-    int result = vlock_start(host->engine, source, strlen(source), "=outer", NULL, NULL, NULL, error);
+    static const char source[] =
+        "redis.log(redis.LOG_WARNING, 'here') redis.call('SET', 'k', 'new')";
+    int result =
+        vlock_start(host->engine, source, strlen(source), "=outer", NULL, NULL, NULL, error);
     host->logs = true;
     while (result == 0 || result == 1)
         if ((result = vlock_step(host->engine, error)) <= 0)
@@ -86,7 +95,8 @@ static int by_step(struct host *host, struct vlock_error *error)
     return result;
 }
 
-static int (*const ways[])(struct host *, struct vlock_error *) = {by_reply, by_log, by_update, by_step};
+static int (*const ways[])(struct host *, struct vlock_error *) = {by_reply, by_log, by_update,
+                                                                   by_step};
 
 static struct host host_that(action *acts)
 {
@@ -97,7 +107,8 @@ static void open_engines(struct host *host)
 {
     struct vlock_error error = {.message = ""};
     host->other = vlock_open(&(struct vlock_options){.private_server = true}, &error);
-    host->engine = vlock_open(&(struct vlock_options){.private_server = true, .log = on_log, .log_user = host}, &error);
+    host->engine = vlock_open(
+        &(struct vlock_options){.private_server = true, .log = on_log, .log_user = host}, &error);
     if (!host->engine || !host->other)
         fail_msg("%s", error.message);
 }
@@ -122,20 +133,23 @@ static void call_everything(struct host *host)
     vlock_engine *engine = host->engine;
     struct vlock_error error;
     struct vlock_state state = {.value = NULL};
-    check_refusal(vlock_run_string(engine, "return 1", 8, "=inner", NULL, NULL, NULL, &error), &error);
+    check_refusal(vlock_run_string(engine, "return 1", 8, "=inner", NULL, NULL, NULL, &error),
+                  &error);
     check_refusal(vlock_run_file(engine, "/dev/null", NULL, NULL, NULL, &error), &error);
     check_refusal(vlock_start(engine, "return 1", 8, "=inner", NULL, NULL, NULL, &error), &error);
     check_refusal(vlock_step(engine, &error), &error);
     check_refusal(vlock_get(engine, "k", 1, NULL, &state, &error), &error);
     check_refusal(vlock_compare_and_set(engine, "k", 1, "x", 1, NULL, NULL, NULL, &error), &error);
     check_refusal(vlock_update(engine, "k", 1, on_update, host, NULL, NULL, &error), &error);
-    assert_int_equal(vlock_run_string(engine, "", 0, "=inner", NULL, NULL, NULL, NULL), -1); /* an error is not needed */
+    /* An error is not needed. */
+    assert_int_equal(vlock_run_string(engine, "", 0, "=inner", NULL, NULL, NULL, NULL), -1);
 }
 
 static void what_runs_is_refused_and_changes_nothing(void **state)
 {
     (void)state;
-    for (size_t i = 1; i < sizeof ways / sizeof *ways; i++) { /* in the reply's the run is over, and the next may begin */
+    /* In the reply's the run is over, and the next may begin. */
+    for (size_t i = 1; i < sizeof ways / sizeof *ways; i++) {
         struct host host = host_that(call_everything);
         struct vlock_error error = {.message = ""};
         open_engines(&host);
@@ -153,7 +167,8 @@ static void use_the_other(struct host *host)
 {
     struct vlock_error error = {.message = ""};
     struct vlock_state state;
-    assert_int_equal(vlock_compare_and_set(host->other, "k", 1, "x", 1, NULL, NULL, &state, &error), VLOCK_COMMITTED);
+    assert_int_equal(vlock_compare_and_set(host->other, "k", 1, "x", 1, NULL, NULL, &state, &error),
+                     VLOCK_COMMITTED);
     vlock_state_clear(&state);
 }
 
@@ -212,7 +227,8 @@ static void an_update_interrupted_in_its_callback_writes_nothing(void **state)
     open_engines(&host);
     assert_int_equal(by_update(&host, &error), VLOCK_FAILED);
     assert_int_equal(error.code, VLOCK_ERR_INTERRUPTED);
-    assert_int_equal(run(&host, "return redis.call('GET', 'k') or 'nothing'", keep_reply, &error), 0);
+    assert_int_equal(run(&host, "return redis.call('GET', 'k') or 'nothing'", keep_reply, &error),
+                     0);
     assert_string_equal(host.reply, "nothing");
     assert_int_equal(by_update(&host, &error), VLOCK_COMMITTED);
     close_engines(&host);
@@ -224,7 +240,8 @@ static void a_finalizer_that_logs_at_the_end_is_refused_too(void **state)
     struct host host = host_that(call_everything);
     struct vlock_error error = {.message = ""};
     open_engines(&host);
-    static const char source[] = "kept = setmetatable({}, {__gc = function() redis.log(redis.LOG_WARNING, 'here') end})";
+    static const char source[] =
+        "kept = setmetatable({}, {__gc = function() redis.log(redis.LOG_WARNING, 'here') end})";
     assert_int_equal(run(&host, source, NULL, &error), 0);
     host.logs = true;
     close_engines(&host);

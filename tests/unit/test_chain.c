@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "chain.h"
-#include "clock.h"
+#include "base/chain.h"
+#include "base/clock.h"
 
 struct step {
     uint64_t base, made;
@@ -17,25 +17,36 @@ struct step {
 
 enum { IS_COMMIT, IS_UNKNOWN, IS_UNPLACED };
 
-#define COMMIT(base, made) {base, made, IS_COMMIT, 0, 0}
-#define UNKNOWN(base, made) {base, made, IS_UNKNOWN, 0, 0}
-#define UNPLACED(base) {base, 0, IS_UNPLACED, 0, 0}
+#define COMMIT(base, made)                                                                         \
+    {                                                                                              \
+        base, made, IS_COMMIT, 0, 0                                                                \
+    }
+#define UNKNOWN(base, made)                                                                        \
+    {                                                                                              \
+        base, made, IS_UNKNOWN, 0, 0                                                               \
+    }
+#define UNPLACED(base)                                                                             \
+    {                                                                                              \
+        base, 0, IS_UNPLACED, 0, 0                                                                 \
+    }
 
 static struct vlock_chain_state state(uint64_t id)
 {
     return (struct vlock_chain_state){id, 0};
 }
 
-static struct vlock_chain_result check(const struct step *steps, size_t count, uint64_t first, uint64_t last)
+static struct vlock_chain_result check(const struct step *steps, size_t count, uint64_t first,
+                                       uint64_t last)
 {
     struct vlock_chain *chain = vlock_chain_new();
     struct vlock_chain_result result;
     assert_non_null(chain);
     for (size_t i = 0; i < count; i++) {
-        struct vlock_chain_state base = {steps[i].base, steps[i].base_content}, made = {steps[i].made, steps[i].made_content};
+        struct vlock_chain_state base = {steps[i].base, steps[i].base_content},
+                                 made = {steps[i].made, steps[i].made_content};
         int added = steps[i].kind == IS_UNPLACED  ? vlock_chain_unplaced(chain, base)
                     : steps[i].kind == IS_UNKNOWN ? vlock_chain_unknown(chain, base, made)
-                                               : vlock_chain_commit(chain, base, made);
+                                                  : vlock_chain_commit(chain, base, made);
         assert_int_equal(added, 0);
     }
     assert_int_equal(vlock_chain_check(chain, state(first), state(last), &result), 0);
@@ -43,16 +54,19 @@ static struct vlock_chain_result check(const struct step *steps, size_t count, u
     return result;
 }
 
-#define CHECK(first, last, ...) \
-    check((struct step[]){__VA_ARGS__}, sizeof((struct step[]){__VA_ARGS__}) / sizeof(struct step), first, last)
+#define CHECK(first, last, ...)                                                                    \
+    check((struct step[]){__VA_ARGS__},                                                            \
+          sizeof((struct step[]){__VA_ARGS__}) / sizeof(struct step), first, last)
 
 static void a_whole_chain_is_whole_in_any_order(void **unused)
 {
     (void)unused;
-    struct vlock_chain_result result = CHECK(10, 14, COMMIT(12, 13), COMMIT(10, 11), COMMIT(13, 14), COMMIT(11, 12));
+    struct vlock_chain_result result =
+        CHECK(10, 14, COMMIT(12, 13), COMMIT(10, 11), COMMIT(13, 14), COMMIT(11, 12));
     assert_true(result.whole);
     assert_int_equal(result.commits, 4);
-    assert_int_equal(result.lost_updates + result.duplicated + result.missing + result.unknown_applied, 0);
+    assert_int_equal(
+        result.lost_updates + result.duplicated + result.missing + result.unknown_applied, 0);
     result = check(NULL, 0, 5, 5);
     assert_true(result.whole);
 }
@@ -64,7 +78,8 @@ static void two_commits_on_one_base_are_a_lost_update(void **unused)
     assert_false(result.whole);
     assert_int_equal(result.lost_updates, 1);
     assert_int_equal(result.missing, 0);
-    result = CHECK(1, 2, COMMIT(1, 2), COMMIT(1, 2)); /* the same value made twice: one of them is lost */
+    /* The same value made twice: one of them is lost. */
+    result = CHECK(1, 2, COMMIT(1, 2), COMMIT(1, 2));
     assert_int_equal(result.lost_updates, 1);
     assert_int_equal(result.duplicated, 0);
 }
@@ -72,7 +87,8 @@ static void two_commits_on_one_base_are_a_lost_update(void **unused)
 static void a_state_made_twice_is_a_duplicate(void **unused)
 {
     (void)unused;
-    struct vlock_chain_result result = CHECK(1, 4, COMMIT(1, 2), COMMIT(2, 3), COMMIT(3, 2), COMMIT(4, 4));
+    struct vlock_chain_result result =
+        CHECK(1, 4, COMMIT(1, 2), COMMIT(2, 3), COMMIT(3, 2), COMMIT(4, 4));
     assert_false(result.whole);
     assert_int_equal(result.duplicated, 1);
 }
@@ -87,7 +103,8 @@ static void a_gap_and_a_wrong_end_are_found(void **unused)
     result = CHECK(1, 9, COMMIT(1, 2), COMMIT(2, 3)); /* something else stands there */
     assert_false(result.whole);
     assert_int_equal(result.unreported, 1);
-    result = CHECK(1, 2, COMMIT(1, 2), COMMIT(2, 3), COMMIT(3, 4)); /* the last two commits are not there */
+    /* The last two commits are not there. */
+    result = CHECK(1, 2, COMMIT(1, 2), COMMIT(2, 3), COMMIT(3, 4));
     assert_false(result.whole);
     assert_int_equal(result.missing, 2);
     result = CHECK(1, 1, COMMIT(1, 2)); /* not one of them is */
@@ -108,17 +125,22 @@ static void an_unknown_write_may_fill_a_gap_or_not_have_happened(void **unused)
     result = CHECK(1, 3, COMMIT(1, 2), UNKNOWN(2, 9), COMMIT(2, 3));
     assert_true(result.whole);
     assert_int_equal(result.unknown_applied, 0);
-    assert_true(CHECK(1, 2, COMMIT(1, 2), UNKNOWN(2, 3)).whole);                         /* not applied, at the end */
-    assert_true(CHECK(1, 3, COMMIT(1, 2), UNKNOWN(2, 3)).whole);                         /* applied, at the end */
-    assert_true(CHECK(1, 4, COMMIT(1, 2), UNKNOWN(2, 8), UNKNOWN(2, 3), COMMIT(3, 4)).whole);   /* one of two */
+    /* Not applied, at the end. */
+    assert_true(CHECK(1, 2, COMMIT(1, 2), UNKNOWN(2, 3)).whole);
+    /* Applied, at the end. */
+    assert_true(CHECK(1, 3, COMMIT(1, 2), UNKNOWN(2, 3)).whole);
+    /* One of two. */
+    assert_true(CHECK(1, 4, COMMIT(1, 2), UNKNOWN(2, 8), UNKNOWN(2, 3), COMMIT(3, 4)).whole);
     assert_true(CHECK(1, 4, COMMIT(1, 2), UNKNOWN(2, 3), UNKNOWN(2, 8), COMMIT(3, 4)).whole);
-    assert_false(CHECK(1, 5, COMMIT(1, 2), UNKNOWN(3, 4), COMMIT(4, 5)).whole);             /* fills another gap */
+    /* Fills another gap. */
+    assert_false(CHECK(1, 5, COMMIT(1, 2), UNKNOWN(3, 4), COMMIT(4, 5)).whole);
 }
 
 static void the_survivor_of_two_commits_goes_on_and_the_loser_is_named(void **unused)
 {
     (void)unused;
-    struct vlock_chain_result result = CHECK(1, 5, COMMIT(1, 9), COMMIT(1, 2), COMMIT(2, 3), COMMIT(3, 4), COMMIT(4, 5));
+    struct vlock_chain_result result =
+        CHECK(1, 5, COMMIT(1, 9), COMMIT(1, 2), COMMIT(2, 3), COMMIT(3, 4), COMMIT(4, 5));
     assert_int_equal(result.lost_updates, 1);
     assert_int_equal(result.missing + result.unreported + result.altered + result.duplicated, 0);
     assert_int_equal(result.culprit_count, 1);
@@ -130,14 +152,16 @@ static void the_survivor_of_two_commits_goes_on_and_the_loser_is_named(void **un
 static void states_that_nobody_made_are_counted_and_the_chain_goes_on_behind_them(void **unused)
 {
     (void)unused;
-    struct vlock_chain_result result = CHECK(1, 9, COMMIT(1, 2), COMMIT(3, 4), COMMIT(4, 5), COMMIT(7, 8), COMMIT(8, 9));
+    struct vlock_chain_result result =
+        CHECK(1, 9, COMMIT(1, 2), COMMIT(3, 4), COMMIT(4, 5), COMMIT(7, 8), COMMIT(8, 9));
     assert_false(result.whole);
     assert_int_equal(result.unreported, 2); /* 3 and 7 */
     assert_int_equal(result.missing + result.lost_updates, 0);
     assert_int_equal(result.culprits[0].fault, VLOCK_CHAIN_UNREPORTED);
     assert_int_equal(result.culprits[0].commit, 1);
     assert_int_equal(result.culprits[1].commit, 3);
-    result = CHECK(1, 3, COMMIT(1, 2), COMMIT(2, 3), UNKNOWN(3, 4), UNKNOWN(7, 8)); /* somebody read 7 */
+    /* Somebody read 7. */
+    result = CHECK(1, 3, COMMIT(1, 2), COMMIT(2, 3), UNKNOWN(3, 4), UNKNOWN(7, 8));
     assert_false(result.whole);
     assert_int_equal(result.unreported, 1);
 }
@@ -145,7 +169,8 @@ static void states_that_nobody_made_are_counted_and_the_chain_goes_on_behind_the
 static void a_state_that_is_found_with_another_content_is_altered(void **unused)
 {
     (void)unused;
-    struct vlock_chain_result result = CHECK(1, 3, {1, 2, IS_COMMIT, 0, 20}, {2, 3, IS_COMMIT, 20, 0});
+    struct vlock_chain_result result =
+        CHECK(1, 3, {1, 2, IS_COMMIT, 0, 20}, {2, 3, IS_COMMIT, 20, 0});
     assert_true(result.whole);
     result = CHECK(1, 3, {1, 2, IS_COMMIT, 0, 20}, {2, 3, IS_COMMIT, 21, 0});
     assert_false(result.whole);
@@ -154,7 +179,7 @@ static void a_state_that_is_found_with_another_content_is_altered(void **unused)
     assert_int_equal(result.culprits[0].commit, 1);
     assert_int_equal(result.culprits[0].other, 0);
     assert_int_equal(CHECK(1, 2, {1, 2, IS_COMMIT, 5, 0}).altered, 1); /* the first state */
-    result = CHECK(1, 2, {1, 2, IS_COMMIT, 0, 7}); /* the last */
+    result = CHECK(1, 2, {1, 2, IS_COMMIT, 0, 7});                     /* the last */
     assert_int_equal(result.altered, 1);
     assert_false(result.whole);
     assert_int_equal(result.culprits[0].commit, VLOCK_CHAIN_NOBODY);
@@ -167,14 +192,17 @@ static void an_unplaced_write_explains_one_state_that_nobody_made(void **unused)
     assert_true(CHECK(1, 2, COMMIT(1, 2), UNPLACED(2)).whole); /* not applied */
     assert_true(CHECK(1, 7, COMMIT(1, 2), UNPLACED(2)).whole); /* applied, at the end */
     assert_true(CHECK(1, 3, COMMIT(1, 2), UNPLACED(2), COMMIT(2, 3)).whole);
-    struct vlock_chain_result result = CHECK(1, 9, COMMIT(1, 2), UNPLACED(2), COMMIT(6, 7), COMMIT(4, 5), UNPLACED(5), UNPLACED(7));
+    struct vlock_chain_result result = CHECK(1, 9, COMMIT(1, 2), UNPLACED(2), COMMIT(6, 7),
+                                             COMMIT(4, 5), UNPLACED(5), UNPLACED(7));
     assert_true(result.whole);
     assert_int_equal(result.unknown_applied, 3);
     result = CHECK(1, 9, COMMIT(1, 2), UNPLACED(2), COMMIT(4, 5), COMMIT(6, 9));
     assert_false(result.whole);
     assert_int_equal(result.unreported, 1); /* one of 4 and 6 */
-    assert_false(CHECK(1, 4, COMMIT(1, 2), UNPLACED(9), COMMIT(3, 4)).whole); /* on a state that nobody made */
-    assert_false(CHECK(1, 4, COMMIT(1, 2), UNPLACED(1), COMMIT(3, 4)).whole); /* somebody else went on from 1 */
+    /* On a state that nobody made. */
+    assert_false(CHECK(1, 4, COMMIT(1, 2), UNPLACED(9), COMMIT(3, 4)).whole);
+    /* Somebody else went on from 1. */
+    assert_false(CHECK(1, 4, COMMIT(1, 2), UNPLACED(1), COMMIT(3, 4)).whole);
 }
 
 static void thousands_of_unknown_writes_on_one_base_take_linear_time(void **unused)
@@ -189,7 +217,8 @@ static void thousands_of_unknown_writes_on_one_base_take_linear_time(void **unus
     assert_int_equal(vlock_chain_check(chain, state(1), state(COUNT), &result), 0);
     assert_true(result.whole);
     assert_int_equal(result.unknown_applied, 1);
-    assert_true(vlock_clock_now() - start < 60 * VLOCK_NS_PER_SECOND); /* some 0.1 s; quadratic, minutes */
+    /* Some 0.1 s; quadratic, minutes. */
+    assert_true(vlock_clock_now() - start < 60 * VLOCK_NS_PER_SECOND);
     vlock_chain_free(chain);
 }
 
@@ -214,7 +243,8 @@ static void a_million_commits_take_linear_time(void **unused)
     assert_int_equal(vlock_chain_check(chain, state(1), state(COUNT + 1), &result), 0);
     assert_true(result.whole);
     assert_int_equal(result.commits, COUNT);
-    assert_true(vlock_clock_now() - start < 60 * VLOCK_NS_PER_SECOND); /* some 0.2 s; under valgrind, 10; quadratic, hours */
+    /* Some 0.2 s; under valgrind, 10; quadratic, hours. */
+    assert_true(vlock_clock_now() - start < 60 * VLOCK_NS_PER_SECOND);
     vlock_chain_free(chain);
 
     chain = vlock_chain_new(); /* all on one base */
@@ -223,7 +253,8 @@ static void a_million_commits_take_linear_time(void **unused)
         assert_int_equal(vlock_chain_commit(chain, state(1), state(i + 2)), 0);
     assert_int_equal(vlock_chain_check(chain, state(1), state(2), &result), 0);
     assert_int_equal(result.lost_updates, COUNT / 10 - 1);
-    assert_true(vlock_clock_now() - start < 60 * VLOCK_NS_PER_SECOND); /* some 0.2 s; under valgrind, 10; quadratic, hours */
+    /* Some 0.2 s; under valgrind, 10; quadratic, hours. */
+    assert_true(vlock_clock_now() - start < 60 * VLOCK_NS_PER_SECOND);
     vlock_chain_free(chain);
 }
 

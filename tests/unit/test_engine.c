@@ -16,7 +16,8 @@
 static vlock_engine *open_engine(void)
 {
     struct vlock_error error = {.message = ""};
-    vlock_engine *engine = vlock_open(&(struct vlock_options){.private_server = true, .seed = 5}, &error);
+    vlock_engine *engine =
+        vlock_open(&(struct vlock_options){.private_server = true, .seed = 5}, &error);
     if (!engine)
         fail_msg("%s", error.message);
     return engine;
@@ -55,11 +56,13 @@ static void write_reply(void *user, const struct vlock_reply *reply)
     }
 }
 
-static void check_run(vlock_engine *engine, const char *source, const struct vlock_arguments *arguments, const char *expected)
+static void check_run(vlock_engine *engine, const char *source,
+                      const struct vlock_arguments *arguments, const char *expected)
 {
     char text[256] = "";
     struct vlock_error error = {.message = ""};
-    if (vlock_run_string(engine, source, strlen(source), "=test", arguments, write_reply, text, &error) != 0)
+    if (vlock_run_string(engine, source, strlen(source), "=test", arguments, write_reply, text,
+                         &error) != 0)
         fail_msg("%s: %s", source, error.message);
     assert_string_equal(text, expected);
 }
@@ -67,7 +70,8 @@ static void check_run(vlock_engine *engine, const char *source, const struct vlo
 static enum vlock_code check_failure(vlock_engine *engine, const char *source, const char *words)
 {
     struct vlock_error error = {.message = ""};
-    assert_int_equal(vlock_run_string(engine, source, strlen(source), "=test", NULL, NULL, NULL, &error), -1);
+    assert_int_equal(
+        vlock_run_string(engine, source, strlen(source), "=test", NULL, NULL, NULL, &error), -1);
     if (!strstr(error.message, words))
         fail_msg("\"%s\" is not in \"%s\"", words, error.message);
     return error.code;
@@ -77,8 +81,8 @@ static void results_arrive_converted_as_redis_converts_them(void **state)
 {
     (void)state;
     vlock_engine *engine = open_engine();
-    check_run(engine, "return {1, 'a', {2.9, true, false, {ok='fine'}}, {err='ERR no'}, -3.9}", NULL,
-              "[1,\"a\",[2,1,nil,+fine],-ERR no,-3]");
+    check_run(engine, "return {1, 'a', {2.9, true, false, {ok='fine'}}, {err='ERR no'}, -3.9}",
+              NULL, "[1,\"a\",[2,1,nil,+fine],-ERR no,-3]");
     check_run(engine, "return {1, nil, 2}", NULL, "[1]");
     check_run(engine, "return redis.call('SET', 'k', 'v')", NULL, "+OK");
     check_run(engine, "return redis.call('GET', 'k')", NULL, "\"v\"");
@@ -94,13 +98,19 @@ static void keys_and_arguments_are_the_scripts(void **state)
 {
     (void)state;
     vlock_engine *engine = open_engine();
-    const char *keys[] = {"k1", "k\0" "2"}, *args[] = {"x"};
-    struct vlock_arguments arguments = {.key_count = 2, .keys = keys, .key_sizes = (size_t[]){2, 3}, .arg_count = 1, .args = args};
-    check_run(engine, "return {#KEYS, KEYS[1], #KEYS[2], ARGV[1]}", &arguments, "[2,\"k1\",3,\"x\"]");
+    const char *keys[] = {"k1", "k\0"
+                                "2"},
+               *args[] = {"x"};
+    struct vlock_arguments arguments = {
+        .key_count = 2, .keys = keys, .key_sizes = (size_t[]){2, 3}, .arg_count = 1, .args = args};
+    check_run(engine, "return {#KEYS, KEYS[1], #KEYS[2], ARGV[1]}", &arguments,
+              "[2,\"k1\",3,\"x\"]");
     check_run(engine, "return {#KEYS, #ARGV}", NULL, "[0,0]");
     check_run(engine, "mine = 'x' function get() return mine end return mine", NULL, "\"x\"");
-    check_run(engine, "return {get(), mine, type(_G.get), tostring(_G.absent)}", NULL, "[\"x\",\"x\",\"function\",\"nil\"]");
-    check_failure(engine, "return absent", "test:1: Script attempted to access nonexistent global variable 'absent'");
+    check_run(engine, "return {get(), mine, type(_G.get), tostring(_G.absent)}", NULL,
+              "[\"x\",\"x\",\"function\",\"nil\"]");
+    check_failure(engine, "return absent",
+                  "test:1: Script attempted to access nonexistent global variable 'absent'");
     vlock_close(engine);
 }
 
@@ -109,15 +119,24 @@ static void errors_are_codes_with_messages_and_leave_the_engine_usable(void **st
     (void)state;
     vlock_engine *engine = open_engine();
     assert_int_equal(check_failure(engine, "return = 1", "test:1:"), VLOCK_ERR_SCRIPT);
-    assert_int_equal(check_failure(engine, "local x = nil; return x.y", "test:1: attempt to index"), VLOCK_ERR_SCRIPT);
-    assert_int_equal(check_failure(engine, "redis.call('NOSUCH')", "unknown command"), VLOCK_ERR_SCRIPT);
-    assert_int_equal(check_failure(engine, "vlock.spawn(function() error('deep') end)", "deep"), VLOCK_ERR_SCRIPT);
-    assert_int_equal(check_failure(engine, "vlock.spawn(function() vlock.sleep(9) end) vlock.spawn(function() "
-                                           "redis.call('BLMOVE') end) error('first')", "first"), VLOCK_ERR_SCRIPT);
+    assert_int_equal(check_failure(engine, "local x = nil; return x.y", "test:1: attempt to index"),
+                     VLOCK_ERR_SCRIPT);
+    assert_int_equal(check_failure(engine, "redis.call('NOSUCH')", "unknown command"),
+                     VLOCK_ERR_SCRIPT);
+    assert_int_equal(check_failure(engine, "vlock.spawn(function() error('deep') end)", "deep"),
+                     VLOCK_ERR_SCRIPT);
+    assert_int_equal(
+        check_failure(engine,
+                      "vlock.spawn(function() vlock.sleep(9) end) vlock.spawn(function() "
+                      "redis.call('BLMOVE') end) error('first')",
+                      "first"),
+        VLOCK_ERR_SCRIPT);
     struct vlock_error error = {.message = ""};
     char text[256] = "";
     static const char endless[] = "local t = {} t[1] = t return t";
-    assert_int_equal(vlock_run_string(engine, endless, strlen(endless), "=test", NULL, write_reply, text, &error), -1);
+    assert_int_equal(vlock_run_string(engine, endless, strlen(endless), "=test", NULL, write_reply,
+                                      text, &error),
+                     -1);
     assert_non_null(strstr(error.message, "nested too deeply"));
     check_run(engine, "return redis.call('PING')", NULL, "+PONG");
 
@@ -131,13 +150,16 @@ static void a_server_that_cannot_be_reached_is_told_apart(void **state)
 {
     (void)state;
     struct vlock_error error;
-    vlock_engine *engine = vlock_open(&(struct vlock_options){.url = "unix:///nowhere/at/all"}, &error);
+    vlock_engine *engine =
+        vlock_open(&(struct vlock_options){.url = "unix:///nowhere/at/all"}, &error);
     assert_non_null(engine);
-    assert_int_equal(check_failure(engine, "redis.call('PING')", "cannot connect"), VLOCK_ERR_UNREACHABLE);
+    assert_int_equal(check_failure(engine, "redis.call('PING')", "cannot connect"),
+                     VLOCK_ERR_UNREACHABLE);
     vlock_close(engine);
     engine = vlock_open(NULL, &error);
     assert_non_null(engine);
-    assert_int_equal(check_failure(engine, "redis.call('PING')", "opened without a url"), VLOCK_ERR_UNREACHABLE);
+    assert_int_equal(check_failure(engine, "redis.call('PING')", "opened without a url"),
+                     VLOCK_ERR_UNREACHABLE);
     check_run(engine, "return 7", NULL, "7");
     vlock_close(engine);
     assert_null(vlock_open(&(struct vlock_options){.url = "nonsense:s3cret"}, &error));
@@ -151,7 +173,8 @@ static void engines_live_side_by_side(void **state)
     (void)state;
     vlock_engine *one = open_engine(), *other = open_engine();
     check_run(one, "shared = 1 return redis.call('SET', 'k', 'one')", NULL, "+OK");
-    check_run(other, "return {redis.call('EXISTS', 'k'), tostring(_G.shared)}", NULL, "[0,\"nil\"]");
+    check_run(other, "return {redis.call('EXISTS', 'k'), tostring(_G.shared)}", NULL,
+              "[0,\"nil\"]");
     check_run(one, "return {redis.call('GET', 'k'), shared}", NULL, "[\"one\",1]");
     vlock_close(one);
     check_run(other, "return redis.call('PING')", NULL, "+PONG");
@@ -178,7 +201,8 @@ static void an_interrupt_ends_what_sleeps_and_what_runs(void **state)
 {
     (void)state;
     static const char *const sources[] = {
-        "vlock.sleep(100)", "while true do end", "while true do pcall(function() while true do end end) end",
+        "vlock.sleep(100)", "while true do end",
+        "while true do pcall(function() while true do end end) end",
         "redis.connect():call('BLPOP', 'q', 0)"};
     vlock_engine *engine = open_engine();
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
@@ -196,17 +220,20 @@ static void a_run_that_was_cut_leaves_nothing_behind(void **state)
     (void)state;
     static const char *const sources[] = {
         "vlock.spawn(vlock.update, 'a', add, {store = 'watch'}) vlock.sleep(0)",
-        "vlock.spawn(vlock.update, 'a', add, {store = 'watch'}) for i = 1, 3 do redis.call('PING') end",
+        "vlock.spawn(vlock.update, 'a', add, {store = 'watch'}) for i = 1, 3 do redis.call('PING') "
+        "end",
         "vlock.spawn(vlock.update, 'a', add, {combine = true})",
         "vlock.spawn(vlock.update, 'a', add, {combine = true}) vlock.sleep(0)",
         "vlock.spawn(vlock.update, 'a', add, {combine = true}) redis.call('PING')",
         "vlock.spawn(require, 'slow') vlock.sleep(0)",
     };
     static const char again[] = "local options = {{store = 'watch'}, {combine = true}, {}} "
-                                "for _, one in ipairs(options) do assert(vlock.update('a', add, one)) end return {require('slow'), add(1)}";
+                                "for _, one in ipairs(options) do assert(vlock.update('a', add, "
+                                "one)) end return {require('slow'), add(1)}";
     vlock_engine *engine = open_engine();
     check_run(engine,
-              "function add(v) return (tonumber(v) or 0) + 1 end package.preload.slow = function() vlock.sleep(0.05) return 'loaded' end "
+              "function add(v) return (tonumber(v) or 0) + 1 end package.preload.slow = function() "
+              "vlock.sleep(0.05) return 'loaded' end "
               "return redis.call('PING')",
               NULL, "+PONG");
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
@@ -231,7 +258,8 @@ static void a_callback_may_start_the_next_run(void **state)
     (void)state;
     struct vlock_error error;
     vlock_engine *engine = open_engine();
-    assert_int_equal(vlock_run_string(engine, "return 1", 8, "=outer", NULL, run_again, engine, &error), 0);
+    assert_int_equal(
+        vlock_run_string(engine, "return 1", 8, "=outer", NULL, run_again, engine, &error), 0);
     vlock_close(engine);
 }
 
@@ -239,7 +267,9 @@ static enum vlock_decision append_x(void *user, struct vlock_update *update)
 {
     char *text = user;
     if (update->present_size > 8)
-        return update->present_size == 9 ? VLOCK_LEAVE : update->present_size == 10 ? VLOCK_DELETE : VLOCK_ABORT;
+        return update->present_size == 9    ? VLOCK_LEAVE
+               : update->present_size == 10 ? VLOCK_DELETE
+                                            : VLOCK_ABORT;
     memcpy(text, update->present ? update->present : "", update->present_size);
     text[update->present_size] = 'x';
     update->value = text;
@@ -259,14 +289,17 @@ static void cells_are_read_and_written_with_any_bytes(void **state)
     assert_int_equal(now.version, 0);
     vlock_state_clear(&now);
 
-    assert_int_equal(vlock_compare_and_set(engine, key, 3, bytes, 3, NULL, NULL, &now, &error), VLOCK_COMMITTED);
+    assert_int_equal(vlock_compare_and_set(engine, key, 3, bytes, 3, NULL, NULL, &now, &error),
+                     VLOCK_COMMITTED);
     assert_int_equal(now.version, 1);
-    assert_int_equal(vlock_compare_and_set(engine, key, 3, "z", 1, NULL, NULL, &theirs, &error), VLOCK_CONFLICT);
+    assert_int_equal(vlock_compare_and_set(engine, key, 3, "z", 1, NULL, NULL, &theirs, &error),
+                     VLOCK_CONFLICT);
     assert_int_equal(theirs.size, 3);
     assert_memory_equal(theirs.value, bytes, 3);
     assert_string_equal(theirs.stamp, now.stamp);
     vlock_state_clear(&theirs);
-    assert_int_equal(vlock_compare_and_set(engine, key, 3, NULL, 0, &now, NULL, &theirs, &error), VLOCK_COMMITTED);
+    assert_int_equal(vlock_compare_and_set(engine, key, 3, NULL, 0, &now, NULL, &theirs, &error),
+                     VLOCK_COMMITTED);
     assert_null(theirs.value);
     assert_int_equal(theirs.version, 2);
     vlock_state_clear(&now);
@@ -283,7 +316,8 @@ static void updates_ask_the_callback_and_tell_the_outcome(void **state)
     char text[32];
     struct vlock_cell_options options = {.retry = "attempts", .backoff = "none", .expire = 50};
     for (int i = 1; i <= 3; i++) {
-        assert_int_equal(vlock_update(engine, "k", 1, append_x, text, &options, &now, &error), VLOCK_COMMITTED);
+        assert_int_equal(vlock_update(engine, "k", 1, append_x, text, &options, &now, &error),
+                         VLOCK_COMMITTED);
         assert_int_equal(now.version, i);
         assert_int_equal(now.size, i);
         vlock_state_clear(&now);
@@ -291,46 +325,60 @@ static void updates_ask_the_callback_and_tell_the_outcome(void **state)
     check_run(engine, "return redis.call('GET', 'k')", NULL, "\"xxx\"");
     check_run(engine, "return redis.call('TTL', '{k}:v') > 40", NULL, "1");
     check_run(engine, "redis.call('SET', 'k', '123456789')", NULL, "nil");
-    assert_int_equal(vlock_update(engine, "left", 4, append_x, text, NULL, NULL, &error), VLOCK_COMMITTED);
+    assert_int_equal(vlock_update(engine, "left", 4, append_x, text, NULL, NULL, &error),
+                     VLOCK_COMMITTED);
     check_run(engine, "redis.call('SET', 'left', '123456789')", NULL, "nil");
     check_run(engine, "redis.call('SET', 'gone', '1234567890')", NULL, "nil");
     check_run(engine, "redis.call('SET', 'ab', '12345678901')", NULL, "nil");
-    assert_int_equal(vlock_update(engine, "gone", 4, append_x, text, NULL, &now, &error), VLOCK_COMMITTED);
+    assert_int_equal(vlock_update(engine, "gone", 4, append_x, text, NULL, &now, &error),
+                     VLOCK_COMMITTED);
     assert_null(now.value);
     assert_int_equal(now.version, 1);
     vlock_state_clear(&now);
     check_run(engine, "return redis.call('EXISTS', 'gone')", NULL, "0");
-    assert_int_equal(vlock_update(engine, "ab", 2, append_x, text, NULL, NULL, &error), VLOCK_FAILED);
+    assert_int_equal(vlock_update(engine, "ab", 2, append_x, text, NULL, NULL, &error),
+                     VLOCK_FAILED);
     assert_string_equal(error.message, "the callback aborted the update");
     assert_int_equal(error.code, VLOCK_ERR_GAVE_UP);
     check_run(engine, "redis.call('RPUSH', 'list', 'x')", NULL, "nil");
-    assert_int_equal(vlock_update(engine, "list", 4, append_x, text, NULL, NULL, &error), VLOCK_FAILED);
+    assert_int_equal(vlock_update(engine, "list", 4, append_x, text, NULL, NULL, &error),
+                     VLOCK_FAILED);
     assert_non_null(strstr(error.message, "WRONGTYPE"));
     assert_null(strstr(error.message, "traceback"));
     assert_int_equal(error.code, VLOCK_ERR_REPLY);
     const double senseless[] = {-1, NAN, 1e300};
     for (size_t i = 0; i < sizeof senseless / sizeof *senseless; i++) {
-        struct vlock_cell_options with_ttl = {.ttl = senseless[i]}, with_expire = {.expire = senseless[i]},
+        struct vlock_cell_options with_ttl = {.ttl = senseless[i]},
+                                  with_expire = {.expire = senseless[i]},
                                   with_deadline = {.deadline = senseless[i]};
-        assert_int_equal(vlock_update(engine, "k", 1, append_x, text, &with_ttl, NULL, &error), VLOCK_FAILED);
+        assert_int_equal(vlock_update(engine, "k", 1, append_x, text, &with_ttl, NULL, &error),
+                         VLOCK_FAILED);
         assert_int_equal(error.code, VLOCK_ERR_USAGE);
-        assert_int_equal(vlock_update(engine, "k", 1, append_x, text, &with_expire, NULL, &error), VLOCK_FAILED);
-        assert_int_equal(vlock_update(engine, "k", 1, append_x, text, &with_deadline, NULL, &error), VLOCK_FAILED);
+        assert_int_equal(vlock_update(engine, "k", 1, append_x, text, &with_expire, NULL, &error),
+                         VLOCK_FAILED);
+        assert_int_equal(vlock_update(engine, "k", 1, append_x, text, &with_deadline, NULL, &error),
+                         VLOCK_FAILED);
     }
     struct vlock_cell_options part_of_a_second = {.expire = 0.3};
-    assert_int_equal(vlock_update(engine, "k", 1, append_x, text, &part_of_a_second, NULL, &error), VLOCK_FAILED);
+    assert_int_equal(vlock_update(engine, "k", 1, append_x, text, &part_of_a_second, NULL, &error),
+                     VLOCK_FAILED);
     assert_non_null(strstr(error.message, "a whole number of seconds"));
     options.backoff = "ful_jitter";
-    assert_int_equal(vlock_update(engine, "k", 1, append_x, text, &options, NULL, &error), VLOCK_FAILED);
+    assert_int_equal(vlock_update(engine, "k", 1, append_x, text, &options, NULL, &error),
+                     VLOCK_FAILED);
     assert_non_null(strstr(error.message, "did you mean 'full_jitter'?"));
     assert_int_equal(error.code, VLOCK_ERR_USAGE);
     check_run(engine, "return vlock.compare_and_set('c', 'x', 0)", NULL, "1");
-    struct vlock_cell_options whole = {.policy = "forever"}, both = {.policy = "forever", .merge = "counter"};
-    assert_int_equal(vlock_update(engine, "k2", 2, append_x, text, &whole, NULL, &error), VLOCK_COMMITTED);
-    assert_int_equal(vlock_update(engine, "k2", 2, append_x, text, &both, NULL, &error), VLOCK_FAILED);
+    struct vlock_cell_options whole = {.policy = "forever"},
+                              both = {.policy = "forever", .merge = "counter"};
+    assert_int_equal(vlock_update(engine, "k2", 2, append_x, text, &whole, NULL, &error),
+                     VLOCK_COMMITTED);
+    assert_int_equal(vlock_update(engine, "k2", 2, append_x, text, &both, NULL, &error),
+                     VLOCK_FAILED);
     assert_non_null(strstr(error.message, "it excludes 'merge'"));
     whole.policy = "nosuch.lua";
-    assert_int_equal(vlock_update(engine, "k2", 2, append_x, text, &whole, NULL, &error), VLOCK_FAILED);
+    assert_int_equal(vlock_update(engine, "k2", 2, append_x, text, &whole, NULL, &error),
+                     VLOCK_FAILED);
     assert_non_null(strstr(error.message, "cannot read nosuch.lua"));
     struct vlock_cell_options bad = {.store = "plan"};
     assert_int_equal(vlock_get(engine, "k", 1, &bad, &now, &error), -1);
@@ -348,8 +396,10 @@ static void a_run_can_be_stepped(void **state)
     int fd = vlock_descriptor(engine), result, steps = 0;
     assert_true(fd >= 0);
     assert_int_equal(vlock_step(engine, &error), 0);
-    assert_int_equal(vlock_start(engine, source, strlen(source), "=test", NULL, write_reply, text, &error), 0);
-    assert_int_equal(vlock_start(engine, source, strlen(source), "=test", NULL, NULL, NULL, &error), -1);
+    assert_int_equal(
+        vlock_start(engine, source, strlen(source), "=test", NULL, write_reply, text, &error), 0);
+    assert_int_equal(vlock_start(engine, source, strlen(source), "=test", NULL, NULL, NULL, &error),
+                     -1);
     assert_int_equal(error.code, VLOCK_ERR_USAGE);
     while ((result = vlock_step(engine, &error)) == 1 && ++steps < 1000) {
         struct pollfd ready = {.fd = fd, .events = POLLIN};
@@ -372,7 +422,8 @@ static void log_lines_reach_the_host(void **state)
 {
     (void)state;
     struct vlock_error error;
-    vlock_engine *engine = vlock_open(&(struct vlock_options){.log = keep_log, .log_user = "user"}, &error);
+    vlock_engine *engine =
+        vlock_open(&(struct vlock_options){.log = keep_log, .log_user = "user"}, &error);
     check_run(engine, "redis.log(redis.LOG_WARNING, 'a', 5, 'b')", NULL, "nil");
     assert_string_equal(logged, "user 3 a 5 b");
     vlock_close(engine);
@@ -388,17 +439,21 @@ static void a_value_that_is_over_is_a_conflict_for_who_read_it(void **state)
     for (int by_number = 0; by_number < 2; by_number++) {
         struct vlock_state base = {0}, read, now;
         check_run(engine, "redis.call('FLUSHALL')", NULL, "nil");
-        assert_int_equal(vlock_compare_and_set(engine, "k", 1, "v", 1, NULL, &options, NULL, &error), VLOCK_COMMITTED);
+        assert_int_equal(
+            vlock_compare_and_set(engine, "k", 1, "v", 1, NULL, &options, NULL, &error),
+            VLOCK_COMMITTED);
         assert_int_equal(vlock_get(engine, "k", 1, NULL, &read, &error), 0);
         base.version = read.version;
         base.value = read.value;
         base.stamp = by_number ? NULL : read.stamp;
         usleep(60000);
-        assert_int_equal(vlock_compare_and_set(engine, "k", 1, "w", 1, &base, NULL, &now, &error), VLOCK_CONFLICT);
+        assert_int_equal(vlock_compare_and_set(engine, "k", 1, "w", 1, &base, NULL, &now, &error),
+                         VLOCK_CONFLICT);
         assert_null(now.value);
         vlock_state_clear(&read);
         read = now;
-        assert_int_equal(vlock_compare_and_set(engine, "k", 1, "w", 1, &read, NULL, NULL, &error), VLOCK_COMMITTED);
+        assert_int_equal(vlock_compare_and_set(engine, "k", 1, "w", 1, &read, NULL, NULL, &error),
+                         VLOCK_COMMITTED);
         vlock_state_clear(&read);
     }
     vlock_close(engine);
@@ -406,7 +461,8 @@ static void a_value_that_is_over_is_a_conflict_for_who_read_it(void **state)
 
 static enum vlock_decision write_after_another(void *user, struct vlock_update *update)
 {
-    check_run(user, "vlock.compare_and_set('k', 'theirs', (select(2, vlock.get('k'))))", NULL, "nil");
+    check_run(user, "vlock.compare_and_set('k', 'theirs', (select(2, vlock.get('k'))))", NULL,
+              "nil");
     update->value = "mine";
     update->size = 4;
     return VLOCK_WRITE;
@@ -420,12 +476,15 @@ static void a_value_that_a_merge_made_is_told_as_it_stands_there(void **state)
     int file = mkstemps(path, 4);
     assert_true(file >= 0);
     dprintf(file, "local made = { 2.0, 0.1, 1e300, 2^53, 7, '0.10' }\n"
-                  "return { merge = function() made.n = (made.n or 0) + 1 return made[made.n] end, backoff = 'none' }\n");
+                  "return { merge = function() made.n = (made.n or 0) + 1 return made[made.n] end, "
+                  "backoff = 'none' }\n");
     close(file);
     vlock_engine *other = open_engine();
     struct vlock_error error = {.message = ""};
     static const char where[] = "return redis.private_server()";
-    assert_int_equal(vlock_run_string(other, where, sizeof where - 1, "=where", NULL, write_reply, url, &error), 0);
+    assert_int_equal(
+        vlock_run_string(other, where, sizeof where - 1, "=where", NULL, write_reply, url, &error),
+        0);
     url[strlen(url) - 1] = '\0'; /* its quotes */
     vlock_engine *engine = vlock_open(&(struct vlock_options){.url = url + 1}, &error);
     assert_non_null(engine);
@@ -436,7 +495,9 @@ static void a_value_that_a_merge_made_is_told_as_it_stands_there(void **state)
         struct vlock_state now;
         char quoted[32];
         snprintf(quoted, sizeof quoted, "\"%s\"", expected[i]);
-        assert_int_equal(vlock_update(engine, "k", 1, write_after_another, other, &options, &now, &error), VLOCK_COMMITTED);
+        assert_int_equal(
+            vlock_update(engine, "k", 1, write_after_another, other, &options, &now, &error),
+            VLOCK_COMMITTED);
         assert_int_equal(now.size, strlen(expected[i]));
         assert_memory_equal(now.value, expected[i], now.size);
         vlock_state_clear(&now);

@@ -4,8 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "histogram.h"
-#include "random.h"
+#include "base/histogram.h"
+#include "base/random.h"
 
 static int compare(const void *a, const void *b)
 {
@@ -27,7 +27,8 @@ static void percentiles_are_within_half_a_percent(void **state)
         assert_non_null(values);
         assert_non_null(histogram);
         for (int i = 0; i < n; i++) {
-            values[i] = (int64_t)exp(vlock_random_unit(&random) * 30); /* from 1 ns to three hours, evenly in size */
+            /* From 1 ns to three hours, evenly in size. */
+            values[i] = (int64_t)exp(vlock_random_unit(&random) * 30);
             vlock_histogram_record(histogram, values[i]);
         }
         qsort(values, (size_t)n, sizeof *values, compare);
@@ -78,7 +79,8 @@ static void sums_of_histograms_are_histograms_of_sums(void **state)
     vlock_histogram_free(other);
 }
 
-/* What the exact count of values up to `ns` may be off by: those that share its bucket, 0.4 % around it. */
+/* What the exact count of values up to `ns` may be off by: those that share its bucket, 0.4 %
+ * around it. */
 static void counts_up_to_a_value_agree_with_exact_ones(void **state)
 {
     (void)state;
@@ -99,7 +101,8 @@ static void counts_up_to_a_value_agree_with_exact_ones(void **state)
             high += (double)values[i] <= floor(ns) * 1.004;
         }
         if (told < low || told > high)
-            fail_msg("up to %g ns: %lld, not from %lld to %lld", ns, (long long)told, (long long)low, (long long)high);
+            fail_msg("up to %g ns: %lld, not from %lld to %lld", ns, (long long)told,
+                     (long long)low, (long long)high);
     }
     assert_int_equal(vlock_histogram_count_up_to(histogram, -1), 0);
     assert_int_equal(vlock_histogram_count_up_to(histogram, INT64_MAX), COUNT);
@@ -116,10 +119,12 @@ static void a_percentile_and_the_count_up_to_it_agree(void **state)
     for (int i = 0; i < 1000; i++)
         vlock_histogram_record(histogram, (int64_t)exp(vlock_random_unit(&random) * 32));
     for (double percent = 0; percent <= 100; percent += 0.37) {
-        int64_t count = vlock_histogram_count_up_to(histogram, vlock_histogram_percentile(histogram, percent));
+        int64_t count =
+            vlock_histogram_count_up_to(histogram, vlock_histogram_percentile(histogram, percent));
         assert_true((double)count >= percent / 100 * 1000 - 1e-6);
     }
-    assert_int_equal(vlock_histogram_count_up_to(histogram, vlock_histogram_percentile(histogram, 100)), 1000);
+    assert_int_equal(
+        vlock_histogram_count_up_to(histogram, vlock_histogram_percentile(histogram, 100)), 1000);
     vlock_histogram_free(histogram);
 }
 
@@ -139,7 +144,8 @@ static void the_deviation_is_the_textbook_one(void **state)
     histogram = vlock_histogram_new();
     for (int i = 0; i < 1000; i++)
         vlock_histogram_record(histogram, (int64_t)1e9 + (i % 2 ? 100000000 : -100000000));
-    assert_true(fabs(vlock_histogram_deviation(histogram) / 1e8 - 1) < 0.04); /* 0.4 % of a value is 4 % of this */
+    /* 0.4 % of a value is 4 % of this. */
+    assert_true(fabs(vlock_histogram_deviation(histogram) / 1e8 - 1) < 0.04);
     vlock_histogram_free(histogram);
 }
 
@@ -151,8 +157,8 @@ static void ranks_are_counted_in_whole_numbers(void **state)
         double percent;
         int count, rank;
     } cases[] = {
-        {99.9, 1000, 999}, {99.9, 10000, 9990}, {99, 100, 99}, {50, 2, 1}, {50, 3, 2}, {90, 10, 9},
-        {99.9, 100, 100},  {0.1, 1000, 1},      {29, 100, 29}, {57, 100, 57},
+        {99.9, 1000, 999}, {99.9, 10000, 9990}, {99, 100, 99},  {50, 2, 1},    {50, 3, 2},
+        {90, 10, 9},       {99.9, 100, 100},    {0.1, 1000, 1}, {29, 100, 29}, {57, 100, 57},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct vlock_histogram *histogram = vlock_histogram_new();

@@ -1,5 +1,5 @@
-/* Every way in which a write can end, and the outcome that is told of it: the table below. What was sent and not answered is never
- * "not applied", and what was applied is never an error. */
+/* Every way in which a write can end, and the outcome that is told of it: the table below. What was
+ * sent and not answered is never "not applied", and what was applied is never an error. */
 #include "check.h"
 
 #include <signal.h>
@@ -68,91 +68,131 @@ static const char *read_word(const struct write *write)
 
 /* ---- the table ---- */
 
-#define OWN_STORE(commit_end, more) \
-    "local plain = dofile('lua/store/plain.lua') " \
-    "return { read = plain.read, version = plain.version, commit = function(...) local a, b, c = plain.commit(...) " commit_end \
-    " return a, b, c end" more " }"
+#define OWN_STORE(commit_end, more)                                                                \
+    "local plain = dofile('lua/store/plain.lua') "                                                 \
+    "return { read = plain.read, version = plain.version, commit = function(...) local a, b, c = " \
+    "plain.commit(...) " commit_end " return a, b, c end" more " }"
 
 static const struct write table[] = {
-    {"the reply came", COMPARE_AND_SET, REPLIED, DECIDED, NULL, NULL, VLOCK_COMMITTED, true, VLOCK_OK, NULL},
-    {"the reply came", UPDATE, REPLIED, DECIDED, NULL, NULL, VLOCK_COMMITTED, true, VLOCK_OK, NULL},
-    {"the reply came", DELETION, REPLIED, DECIDED, NULL, NULL, VLOCK_COMMITTED, true, VLOCK_OK, NULL},
-    {"the reply came", UPDATE, REPLIED, DECIDED, NULL, "watch", VLOCK_COMMITTED, true, VLOCK_OK, NULL},
-
-    {"cut while it committed", COMPARE_AND_SET, CUT, COMMITTING, NULL, NULL, VLOCK_UNKNOWN, true, VLOCK_ERR_AMBIGUOUS, NULL},
-    {"cut while it committed", UPDATE, CUT, COMMITTING, NULL, NULL, VLOCK_UNKNOWN, true, VLOCK_ERR_AMBIGUOUS, NULL},
-    {"cut while it committed", DELETION, CUT, COMMITTING, NULL, NULL, VLOCK_UNKNOWN, true, VLOCK_ERR_AMBIGUOUS, NULL},
-    {"cut while it committed", UPDATE, CUT, COMMITTING, NULL, "watch", VLOCK_UNKNOWN, true, VLOCK_ERR_AMBIGUOUS, NULL},
-    {"timed out while it committed", COMPARE_AND_SET, TIMED_OUT, COMMITTING, NULL, NULL, VLOCK_UNKNOWN, true, VLOCK_ERR_AMBIGUOUS, NULL},
-    {"timed out while it committed", UPDATE, TIMED_OUT, COMMITTING, NULL, NULL, VLOCK_UNKNOWN, true, VLOCK_ERR_AMBIGUOUS, NULL},
-    {"timed out while it committed", UPDATE, TIMED_OUT, COMMITTING, NULL, "watch", VLOCK_UNKNOWN, true, VLOCK_ERR_AMBIGUOUS, NULL},
-    {"interrupted while it committed", COMPARE_AND_SET, INTERRUPTED, COMMITTING, NULL, NULL, VLOCK_UNKNOWN, true, VLOCK_ERR_AMBIGUOUS, NULL},
-    {"interrupted while it committed", UPDATE, INTERRUPTED, COMMITTING, NULL, NULL, VLOCK_UNKNOWN, true, VLOCK_ERR_AMBIGUOUS, NULL},
-    {"interrupted while it committed", DELETION, INTERRUPTED, COMMITTING, NULL, NULL, VLOCK_UNKNOWN, true, VLOCK_ERR_AMBIGUOUS, NULL},
-    {"interrupted while it committed", UPDATE, INTERRUPTED, COMMITTING, NULL, "watch", VLOCK_UNKNOWN, true, VLOCK_ERR_AMBIGUOUS, NULL},
-
-    {"interrupted while it read", UPDATE, INTERRUPTED, READING, NULL, NULL, VLOCK_FAILED, false, VLOCK_ERR_INTERRUPTED, NULL},
-    {"interrupted while it read", UPDATE, INTERRUPTED, READING, NULL, "watch", VLOCK_FAILED, false, VLOCK_ERR_INTERRUPTED, NULL},
-    {"timed out while it read", UPDATE, TIMED_OUT, READING, NULL, NULL, VLOCK_UNKNOWN, false, VLOCK_ERR_AMBIGUOUS, NULL},
-    {"interrupted while its callback ran", UPDATE, LOOPING, READING, NULL, NULL, VLOCK_FAILED, false, VLOCK_ERR_INTERRUPTED, NULL},
-    {"the server is not there", UPDATE, CLOSED_PORT, NOTHING_SENT, NULL, NULL, VLOCK_FAILED, false, VLOCK_ERR_UNREACHABLE, NULL},
-    {"the server is not there", COMPARE_AND_SET, CLOSED_PORT, NOTHING_SENT, NULL, NULL, VLOCK_FAILED, false, VLOCK_ERR_UNREACHABLE, NULL},
-
-    {"refused", COMPARE_AND_SET, REFUSED, DECIDED, NULL, NULL, VLOCK_FAILED, false, VLOCK_ERR_REPLY, NULL},
-    {"refused", UPDATE, REFUSED, DECIDED, NULL, NULL, VLOCK_FAILED, false, VLOCK_ERR_REPLY, NULL},
-    {"refused", UPDATE, REFUSED, DECIDED, NULL, "watch", VLOCK_FAILED, false, VLOCK_ERR_REPLY, NULL},
-
-    {"a conflict", COMPARE_AND_SET, CONFLICTING, DECIDED, NULL, NULL, VLOCK_CONFLICT, false, VLOCK_OK, NULL},
-    {"a conflict, and again", UPDATE, CONFLICTING, DECIDED, NULL, NULL, VLOCK_COMMITTED, true, VLOCK_OK, NULL},
-    {"a conflict, and again", UPDATE, CONFLICTING, DECIDED, NULL, "watch", VLOCK_COMMITTED, true, VLOCK_OK, NULL},
-    {"the policy gives up", UPDATE, CONFLICTING, DECIDED, last_resort, NULL, VLOCK_GAVE_UP, false, VLOCK_ERR_GAVE_UP, NULL},
-    {"the deadline passes", UPDATE, CONTENDED, DECIDED, "return { retry = { 'deadline', max = '30ms' } }", NULL, VLOCK_GAVE_UP, false,
-     VLOCK_ERR_GAVE_UP, NULL},
-    {"the callback aborts", UPDATE, ABORTED, READING, NULL, NULL, VLOCK_FAILED, false, VLOCK_ERR_GAVE_UP, NULL},
-
-    {"retry raises", UPDATE, CONFLICTING, DECIDED, "return { retry = function() error('oh') end }", NULL, VLOCK_FAILED, false,
-     VLOCK_ERR_SCRIPT, NULL},
-    {"backoff raises", UPDATE, CONFLICTING, DECIDED, "return { backoff = function() error('oh') end }", NULL, VLOCK_FAILED, false,
-     VLOCK_ERR_SCRIPT, NULL},
-    {"merge raises", UPDATE, CONFLICTING, DECIDED, "return { merge = function() error('oh') end }", NULL, VLOCK_FAILED, false,
-     VLOCK_ERR_SCRIPT, NULL},
-    {"on_conflict raises", UPDATE, CONFLICTING, DECIDED, "return { backoff = 'none', on_conflict = function() error('oh') end }", NULL,
-     VLOCK_COMMITTED, true, VLOCK_OK, "on_conflict raised: "},
-    {"on_commit raises", UPDATE, CONFLICTING, DECIDED, "return { backoff = 'none', on_commit = function() error('oh') end }", NULL,
-     VLOCK_COMMITTED, true, VLOCK_OK, "on_commit raised: "},
-    {"on_give_up raises", UPDATE, CONFLICTING, DECIDED,
-     "return { retry = function() return false, 'no more' end, on_give_up = function() error('oh') end }", NULL, VLOCK_GAVE_UP, false,
-     VLOCK_ERR_GAVE_UP, "on_give_up raised: "},
-    {"a task of on_commit fails", UPDATE, CONFLICTING, DECIDED,
-     "return { backoff = 'none', on_commit = function() vlock.spawn(function() error('oh') end) end }", NULL, VLOCK_COMMITTED, true,
+    {"the reply came", COMPARE_AND_SET, REPLIED, DECIDED, NULL, NULL, VLOCK_COMMITTED, true,
      VLOCK_OK, NULL},
+    {"the reply came", UPDATE, REPLIED, DECIDED, NULL, NULL, VLOCK_COMMITTED, true, VLOCK_OK, NULL},
+    {"the reply came", DELETION, REPLIED, DECIDED, NULL, NULL, VLOCK_COMMITTED, true, VLOCK_OK,
+     NULL},
+    {"the reply came", UPDATE, REPLIED, DECIDED, NULL, "watch", VLOCK_COMMITTED, true, VLOCK_OK,
+     NULL},
+
+    {"cut while it committed", COMPARE_AND_SET, CUT, COMMITTING, NULL, NULL, VLOCK_UNKNOWN, true,
+     VLOCK_ERR_AMBIGUOUS, NULL},
+    {"cut while it committed", UPDATE, CUT, COMMITTING, NULL, NULL, VLOCK_UNKNOWN, true,
+     VLOCK_ERR_AMBIGUOUS, NULL},
+    {"cut while it committed", DELETION, CUT, COMMITTING, NULL, NULL, VLOCK_UNKNOWN, true,
+     VLOCK_ERR_AMBIGUOUS, NULL},
+    {"cut while it committed", UPDATE, CUT, COMMITTING, NULL, "watch", VLOCK_UNKNOWN, true,
+     VLOCK_ERR_AMBIGUOUS, NULL},
+    {"timed out while it committed", COMPARE_AND_SET, TIMED_OUT, COMMITTING, NULL, NULL,
+     VLOCK_UNKNOWN, true, VLOCK_ERR_AMBIGUOUS, NULL},
+    {"timed out while it committed", UPDATE, TIMED_OUT, COMMITTING, NULL, NULL, VLOCK_UNKNOWN, true,
+     VLOCK_ERR_AMBIGUOUS, NULL},
+    {"timed out while it committed", UPDATE, TIMED_OUT, COMMITTING, NULL, "watch", VLOCK_UNKNOWN,
+     true, VLOCK_ERR_AMBIGUOUS, NULL},
+    {"interrupted while it committed", COMPARE_AND_SET, INTERRUPTED, COMMITTING, NULL, NULL,
+     VLOCK_UNKNOWN, true, VLOCK_ERR_AMBIGUOUS, NULL},
+    {"interrupted while it committed", UPDATE, INTERRUPTED, COMMITTING, NULL, NULL, VLOCK_UNKNOWN,
+     true, VLOCK_ERR_AMBIGUOUS, NULL},
+    {"interrupted while it committed", DELETION, INTERRUPTED, COMMITTING, NULL, NULL, VLOCK_UNKNOWN,
+     true, VLOCK_ERR_AMBIGUOUS, NULL},
+    {"interrupted while it committed", UPDATE, INTERRUPTED, COMMITTING, NULL, "watch",
+     VLOCK_UNKNOWN, true, VLOCK_ERR_AMBIGUOUS, NULL},
+
+    {"interrupted while it read", UPDATE, INTERRUPTED, READING, NULL, NULL, VLOCK_FAILED, false,
+     VLOCK_ERR_INTERRUPTED, NULL},
+    {"interrupted while it read", UPDATE, INTERRUPTED, READING, NULL, "watch", VLOCK_FAILED, false,
+     VLOCK_ERR_INTERRUPTED, NULL},
+    {"timed out while it read", UPDATE, TIMED_OUT, READING, NULL, NULL, VLOCK_UNKNOWN, false,
+     VLOCK_ERR_AMBIGUOUS, NULL},
+    {"interrupted while its callback ran", UPDATE, LOOPING, READING, NULL, NULL, VLOCK_FAILED,
+     false, VLOCK_ERR_INTERRUPTED, NULL},
+    {"the server is not there", UPDATE, CLOSED_PORT, NOTHING_SENT, NULL, NULL, VLOCK_FAILED, false,
+     VLOCK_ERR_UNREACHABLE, NULL},
+    {"the server is not there", COMPARE_AND_SET, CLOSED_PORT, NOTHING_SENT, NULL, NULL,
+     VLOCK_FAILED, false, VLOCK_ERR_UNREACHABLE, NULL},
+
+    {"refused", COMPARE_AND_SET, REFUSED, DECIDED, NULL, NULL, VLOCK_FAILED, false, VLOCK_ERR_REPLY,
+     NULL},
+    {"refused", UPDATE, REFUSED, DECIDED, NULL, NULL, VLOCK_FAILED, false, VLOCK_ERR_REPLY, NULL},
+    {"refused", UPDATE, REFUSED, DECIDED, NULL, "watch", VLOCK_FAILED, false, VLOCK_ERR_REPLY,
+     NULL},
+
+    {"a conflict", COMPARE_AND_SET, CONFLICTING, DECIDED, NULL, NULL, VLOCK_CONFLICT, false,
+     VLOCK_OK, NULL},
+    {"a conflict, and again", UPDATE, CONFLICTING, DECIDED, NULL, NULL, VLOCK_COMMITTED, true,
+     VLOCK_OK, NULL},
+    {"a conflict, and again", UPDATE, CONFLICTING, DECIDED, NULL, "watch", VLOCK_COMMITTED, true,
+     VLOCK_OK, NULL},
+    {"the policy gives up", UPDATE, CONFLICTING, DECIDED, last_resort, NULL, VLOCK_GAVE_UP, false,
+     VLOCK_ERR_GAVE_UP, NULL},
+    {"the deadline passes", UPDATE, CONTENDED, DECIDED,
+     "return { retry = { 'deadline', max = '30ms' } }", NULL, VLOCK_GAVE_UP, false,
+     VLOCK_ERR_GAVE_UP, NULL},
+    {"the callback aborts", UPDATE, ABORTED, READING, NULL, NULL, VLOCK_FAILED, false,
+     VLOCK_ERR_GAVE_UP, NULL},
+
+    {"retry raises", UPDATE, CONFLICTING, DECIDED, "return { retry = function() error('oh') end }",
+     NULL, VLOCK_FAILED, false, VLOCK_ERR_SCRIPT, NULL},
+    {"backoff raises", UPDATE, CONFLICTING, DECIDED,
+     "return { backoff = function() error('oh') end }", NULL, VLOCK_FAILED, false, VLOCK_ERR_SCRIPT,
+     NULL},
+    {"merge raises", UPDATE, CONFLICTING, DECIDED, "return { merge = function() error('oh') end }",
+     NULL, VLOCK_FAILED, false, VLOCK_ERR_SCRIPT, NULL},
+    {"on_conflict raises", UPDATE, CONFLICTING, DECIDED,
+     "return { backoff = 'none', on_conflict = function() error('oh') end }", NULL, VLOCK_COMMITTED,
+     true, VLOCK_OK, "on_conflict raised: "},
+    {"on_commit raises", UPDATE, CONFLICTING, DECIDED,
+     "return { backoff = 'none', on_commit = function() error('oh') end }", NULL, VLOCK_COMMITTED,
+     true, VLOCK_OK, "on_commit raised: "},
+    {"on_give_up raises", UPDATE, CONFLICTING, DECIDED,
+     "return { retry = function() return false, 'no more' end, on_give_up = function() error('oh') "
+     "end }",
+     NULL, VLOCK_GAVE_UP, false, VLOCK_ERR_GAVE_UP, "on_give_up raised: "},
+    {"a task of on_commit fails", UPDATE, CONFLICTING, DECIDED,
+     "return { backoff = 'none', on_commit = function() vlock.spawn(function() error('oh') end) "
+     "end }",
+     NULL, VLOCK_COMMITTED, true, VLOCK_OK, NULL},
     {"interrupted in on_commit", UPDATE, CONFLICTING, DECIDED,
-     "return { backoff = 'none', on_commit = function() vlock.sleep(100) end }", NULL, VLOCK_COMMITTED, true, VLOCK_OK, NULL},
+     "return { backoff = 'none', on_commit = function() vlock.sleep(100) end }", NULL,
+     VLOCK_COMMITTED, true, VLOCK_OK, NULL},
     {"__close raises in on_commit", UPDATE, CONFLICTING, DECIDED,
-     "return { backoff = 'none', on_commit = function() local x <close> = setmetatable({}, { __close = function() error('oh') end }) end }",
+     "return { backoff = 'none', on_commit = function() local x <close> = setmetatable({}, { "
+     "__close = function() error('oh') end }) end }",
      NULL, VLOCK_COMMITTED, true, VLOCK_OK, "on_commit raised: "},
 
     {"the store's version raises", UPDATE, REPLIED, DECIDED, NULL,
-     "local plain, calls = dofile('lua/store/plain.lua'), 0 return { read = plain.read, commit = plain.commit, "
-     "version = function(stamp) calls = calls + 1 if calls > 1 then error('oh') end return plain.version(stamp) end }",
+     "local plain, calls = dofile('lua/store/plain.lua'), 0 return { read = plain.read, commit = "
+     "plain.commit, "
+     "version = function(stamp) calls = calls + 1 if calls > 1 then error('oh') end return "
+     "plain.version(stamp) end }",
      VLOCK_COMMITTED, true, VLOCK_OK, "version of the store"},
-    {"the store raises after the reply", UPDATE, REPLIED, DECIDED, NULL, OWN_STORE("error('oh')", ""), VLOCK_UNKNOWN, true,
-     VLOCK_ERR_AMBIGUOUS, NULL},
-    {"the store raises after the reply", COMPARE_AND_SET, REPLIED, DECIDED, NULL, OWN_STORE("error('oh')", ""), VLOCK_UNKNOWN, true,
-     VLOCK_ERR_AMBIGUOUS, NULL},
-    {"the store says nothing", UPDATE, REPLIED, DECIDED, NULL, OWN_STORE("a = nil", ""), VLOCK_UNKNOWN, true, VLOCK_ERR_AMBIGUOUS, NULL},
-    {"the store loops after the reply", UPDATE, LOOPING, DECIDED, NULL, OWN_STORE("while true do end", ""), VLOCK_UNKNOWN, true,
-     VLOCK_ERR_AMBIGUOUS, NULL},
-    {"the store sleeps after the reply", UPDATE, INTERRUPTED, DECIDED, NULL, OWN_STORE("vlock.sleep(100)", ""), VLOCK_UNKNOWN, true,
-     VLOCK_ERR_AMBIGUOUS, NULL},
+    {"the store raises after the reply", UPDATE, REPLIED, DECIDED, NULL,
+     OWN_STORE("error('oh')", ""), VLOCK_UNKNOWN, true, VLOCK_ERR_AMBIGUOUS, NULL},
+    {"the store raises after the reply", COMPARE_AND_SET, REPLIED, DECIDED, NULL,
+     OWN_STORE("error('oh')", ""), VLOCK_UNKNOWN, true, VLOCK_ERR_AMBIGUOUS, NULL},
+    {"the store says nothing", UPDATE, REPLIED, DECIDED, NULL, OWN_STORE("a = nil", ""),
+     VLOCK_UNKNOWN, true, VLOCK_ERR_AMBIGUOUS, NULL},
+    {"the store loops after the reply", UPDATE, LOOPING, DECIDED, NULL,
+     OWN_STORE("while true do end", ""), VLOCK_UNKNOWN, true, VLOCK_ERR_AMBIGUOUS, NULL},
+    {"the store sleeps after the reply", UPDATE, INTERRUPTED, DECIDED, NULL,
+     OWN_STORE("vlock.sleep(100)", ""), VLOCK_UNKNOWN, true, VLOCK_ERR_AMBIGUOUS, NULL},
     {"the store raises before it sends", UPDATE, REPLIED, NOTHING_SENT, NULL,
-     "local plain = dofile('lua/store/plain.lua') return { read = plain.read, version = plain.version, commit = function() error('oh') end }",
+     "local plain = dofile('lua/store/plain.lua') return { read = plain.read, version = "
+     "plain.version, commit = function() error('oh') end }",
      VLOCK_FAILED, false, VLOCK_ERR_SCRIPT, NULL},
 };
 
 /* ---- running it ---- */
 
-static void run_script(vlock_engine *one, const char *source, vlock_reply_callback *callback, void *user)
+static void run_script(vlock_engine *one, const char *source, vlock_reply_callback *callback,
+                       void *user)
 {
     struct vlock_error error = {.message = ""};
     if (vlock_run_string(one, source, strlen(source), "=test", NULL, callback, user, &error) != 0)
@@ -176,12 +216,15 @@ static void interrupt_soon(void)
 {
     long us = 60000L * slowness();
     signal(SIGALRM, on_alarm);
-    setitimer(ITIMER_REAL, &(struct itimerval){.it_value = {.tv_sec = us / 1000000, .tv_usec = us % 1000000}}, NULL);
+    setitimer(ITIMER_REAL,
+              &(struct itimerval){.it_value = {.tv_sec = us / 1000000, .tv_usec = us % 1000000}},
+              NULL);
 }
 
 static bool is_interrupted(const struct write *write)
 {
-    return write->end == INTERRUPTED || write->end == LOOPING || strcmp(write->name, "interrupted in on_commit") == 0;
+    return write->end == INTERRUPTED || write->end == LOOPING ||
+           strcmp(write->name, "interrupted in on_commit") == 0;
 }
 
 /* Brings the fault about: just before the request that it befalls. */
@@ -190,11 +233,17 @@ static void strike(const struct write *write, const char *word)
     if (is_interrupted(write))
         interrupt_soon();
     if (write->moment == READING || write->moment == COMMITTING)
-        reply_proxy_set(write->end == CUT ? PROXY_CUTS : write->end == INTERRUPTED || write->end == TIMED_OUT ? PROXY_HOLDS : PROXY_PASSES, word);
+        reply_proxy_set(write->end == CUT                                      ? PROXY_CUTS
+                        : write->end == INTERRUPTED || write->end == TIMED_OUT ? PROXY_HOLDS
+                                                                               : PROXY_PASSES,
+                        word);
     else if (write->end == REFUSED)
         run_script(control, "redis.call('CONFIG', 'SET', 'maxmemory', '1')", NULL, NULL);
     else if (write->end == CONFLICTING || write->end == CONTENDED)
-        run_script(control, "local v = redis.call('INCR', 'others') vlock.update('k', function() return 'theirs' .. v end)", NULL, NULL);
+        run_script(control,
+                   "local v = redis.call('INCR', 'others') vlock.update('k', function() return "
+                   "'theirs' .. v end)",
+                   NULL, NULL);
 }
 
 struct computing {
@@ -232,7 +281,8 @@ static const char *written(const char *name, const char *text)
     return path;
 }
 
-static enum vlock_outcome begin(const struct write *write, struct vlock_state *base, struct vlock_error *error)
+static enum vlock_outcome begin(const struct write *write, struct vlock_state *base,
+                                struct vlock_error *error)
 {
     struct vlock_state now = {0};
     struct vlock_cell_options options = {.deadline = write->end == CONTENDED ? 0 : 5};
@@ -250,8 +300,10 @@ static enum vlock_outcome begin(const struct write *write, struct vlock_state *b
             strike(write, read_word(write));
         outcome = vlock_update(engine, "k", 1, compute, &computing, &options, &now, error);
     }
-    if (outcome == VLOCK_COMMITTED && (!now.stamp || (write->verb != DELETION && (!now.value || strcmp(now.value, "mine") != 0))))
-        fail_msg("%s: committed, but the state is %s", write->name, now.value ? now.value : "absent");
+    if (outcome == VLOCK_COMMITTED &&
+        (!now.stamp || (write->verb != DELETION && (!now.value || strcmp(now.value, "mine") != 0))))
+        fail_msg("%s: committed, but the state is %s", write->name,
+                 now.value ? now.value : "absent");
     vlock_state_clear(&now);
     return outcome;
 }
@@ -267,7 +319,9 @@ static void open_engine(int port)
     struct vlock_error error = {.message = ""};
     char url[64];
     snprintf(url, sizeof url, "redis://127.0.0.1:%d", port);
-    engine = vlock_open(&(struct vlock_options){.url = url, .command_timeout = 0.3 * slowness(), .log = keep_log}, &error);
+    engine = vlock_open(
+        &(struct vlock_options){.url = url, .command_timeout = 0.3 * slowness(), .log = keep_log},
+        &error);
     assert_non_null(engine);
 }
 
@@ -277,10 +331,12 @@ static void prepare(const struct write *write, struct vlock_state *base)
     struct vlock_error error = {.message = ""};
     reply_proxy_set(PROXY_PASSES, "");
     log_text[0] = '\0';
-    run_script(control, "redis.call('CONFIG', 'SET', 'maxmemory', '0') redis.call('FLUSHALL')", NULL, NULL);
+    run_script(control, "redis.call('CONFIG', 'SET', 'maxmemory', '0') redis.call('FLUSHALL')",
+               NULL, NULL);
     const char *store = write->store && strcmp(write->store, "watch") == 0 ? "watch" : NULL;
     struct vlock_cell_options options = {.store = store};
-    if (vlock_compare_and_set(control, "k", 1, "first", 5, NULL, &options, NULL, &error) != VLOCK_COMMITTED)
+    if (vlock_compare_and_set(control, "k", 1, "first", 5, NULL, &options, NULL, &error) !=
+        VLOCK_COMMITTED)
         fail_msg("%s: cannot be prepared: %s", write->name, error.message);
     assert_int_equal(vlock_get(control, "k", 1, &options, base, &error), 0);
     open_engine(write->end == CLOSED_PORT ? 1 : proxy_port);
@@ -291,13 +347,15 @@ static void prepare(const struct write *write, struct vlock_state *base)
 static void note_whether_applied(void *user, const struct vlock_reply *reply)
 {
     bool *is_applied = user;
-    *is_applied = reply->type == VLOCK_REPLY_NIL || (reply->type == VLOCK_REPLY_STRING && strcmp(reply->string, "mine") == 0);
+    *is_applied = reply->type == VLOCK_REPLY_NIL ||
+                  (reply->type == VLOCK_REPLY_STRING && strcmp(reply->string, "mine") == 0);
 }
 
 static bool is_applied(void)
 {
     bool result = false;
-    run_script(control, "vlock.sleep(0.02) return redis.call('GET', 'k') or nil", note_whether_applied, &result);
+    run_script(control, "vlock.sleep(0.02) return redis.call('GET', 'k') or nil",
+               note_whether_applied, &result);
     return result;
 }
 
@@ -307,15 +365,16 @@ static void check_write(const struct write *write)
     struct vlock_state base = {0};
     struct vlock_error error = {.code = VLOCK_OK, .message = ""};
     char where[160];
-    snprintf(where, sizeof where, "%s, %s%s%s", verbs[write->verb], write->name, write->store ? ", store " : "",
-             write->store ? write->store : "");
+    snprintf(where, sizeof where, "%s, %s%s%s", verbs[write->verb], write->name,
+             write->store ? ", store " : "", write->store ? write->store : "");
     prepare(write, &base);
     enum vlock_outcome outcome = begin(write, &base, &error);
     setitimer(ITIMER_REAL, &(struct itimerval){{0}, {0}}, NULL);
     if (outcome != write->outcome)
         fail_msg("%s: outcome %d, not %d (%s)", where, outcome, write->outcome, error.message);
     if (is_applied() != write->is_applied)
-        fail_msg("%s: outcome %d, and it was%s applied", where, outcome, write->is_applied ? " not" : "");
+        fail_msg("%s: outcome %d, and it was%s applied", where, outcome,
+                 write->is_applied ? " not" : "");
     if (error.code != write->code)
         fail_msg("%s: code %d, not %d (%s)", where, error.code, write->code, error.message);
     if (write->logged ? !strstr(log_text, write->logged) : log_text[0] != '\0')
@@ -324,7 +383,11 @@ static void check_write(const struct write *write)
     /* Whatever it was, the next update finds the engine as if it had not been. */
     reply_proxy_set(PROXY_PASSES, "");
     run_script(control, "redis.call('CONFIG', 'SET', 'maxmemory', '0')", NULL, NULL);
-    struct write after = {.name = "the next", .verb = UPDATE, .end = REPLIED, .moment = DECIDED, .store = write->store};
+    struct write after = {.name = "the next",
+                          .verb = UPDATE,
+                          .end = REPLIED,
+                          .moment = DECIDED,
+                          .store = write->store};
     if (write->end != CLOSED_PORT && (!write->store || !strchr(write->store, ' '))) {
         outcome = begin(&after, NULL, &error);
         if (outcome != VLOCK_COMMITTED)

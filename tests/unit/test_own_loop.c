@@ -20,7 +20,9 @@ static double now(void)
 static vlock_engine *open_engine(double command_timeout)
 {
     struct vlock_error error = {.message = ""};
-    vlock_engine *engine = vlock_open(&(struct vlock_options){.private_server = true, .command_timeout = command_timeout}, &error);
+    vlock_engine *engine = vlock_open(
+        &(struct vlock_options){.private_server = true, .command_timeout = command_timeout},
+        &error);
     if (!engine)
         fail_msg("%s", error.message);
     assert_true(vlock_descriptor(engine) >= 0);
@@ -40,7 +42,8 @@ static void start(vlock_engine *engine, const char *source)
         fail_msg("%s", error.message);
 }
 
-/* Turns to the end of the run, stepping only when there is work. Returns what the last step did; `wakes` counts. */
+/* Turns to the end of the run, stepping only when there is work. Returns what the last step did;
+ * `wakes` counts. */
 static int finish(vlock_engine *engine, int *wakes, struct vlock_error *error)
 {
     int result = 1;
@@ -69,9 +72,13 @@ static int idle_wakes(vlock_engine *engine)
 static void between_runs_there_is_nothing_to_do(void **state)
 {
     static const char *const sources[] = {
-        "return 1", "redis.call('PING')", "vlock.sleep(0.01)", "error('x')",
+        "return 1",
+        "redis.call('PING')",
+        "vlock.sleep(0.01)",
+        "error('x')",
         "vlock.spawn(function() vlock.sleep(100) end) redis.call('PING') error('x')",
-        "vlock.spawn(function() redis.connect():call('BLPOP', 'q', 0) end) vlock.sleep(0.01) error('x')",
+        "vlock.spawn(function() redis.connect():call('BLPOP', 'q', 0) end) vlock.sleep(0.01) "
+        "error('x')",
     };
     (void)state;
     vlock_engine *engine = open_engine(0);
@@ -81,7 +88,8 @@ static void between_runs_there_is_nothing_to_do(void **state)
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
         start(engine, sources[i]);
         finish(engine, &wakes, &error);
-        assert_in_range(idle_wakes(engine), 0, 1); /* a connection that was let go may still have to be closed */
+        /* A connection that was let go may still have to be closed. */
+        assert_in_range(idle_wakes(engine), 0, 1);
         assert_int_equal(idle_wakes(engine), 0);
         vlock_run_string(engine, sources[i], strlen(sources[i]), "=test", NULL, NULL, NULL, &error);
         assert_in_range(idle_wakes(engine), 0, 1);
@@ -100,7 +108,8 @@ static void what_happens_between_runs_is_said_once(void **state)
     assert_int_equal(idle_wakes(engine), 0);
     start(engine, "redis.call('CLIENT', 'KILL', 'SKIPME', 'no')");
     finish(engine, &wakes, &error);
-    assert_in_range(idle_wakes(engine), 0, 2); /* the server closes the connection after its reply */
+    /* The server closes the connection after its reply. */
+    assert_in_range(idle_wakes(engine), 0, 2);
     assert_int_equal(idle_wakes(engine), 0);
     start(engine, "redis.call('PING')");
     assert_int_equal(finish(engine, &wakes, &error), 0);
@@ -112,7 +121,10 @@ static void a_run_wakes_for_what_happens_only(void **state)
     static const struct {
         const char *source;
         int most_wakes;
-    } runs[] = {{"return 1", 2}, {"redis.call('PING')", 10}, {"vlock.sleep(0.3)", 6}, {"redis.connect():call('BLPOP', 'q', 0.3)", 14}};
+    } runs[] = {{"return 1", 2},
+                {"redis.call('PING')", 10},
+                {"vlock.sleep(0.3)", 6},
+                {"redis.connect():call('BLPOP', 'q', 0.3)", 14}};
     (void)state;
     vlock_engine *engine = open_engine(0);
     struct vlock_error error = {.message = ""};

@@ -1,4 +1,5 @@
-/* An engine among other processes: children of the host's, forked with and without an engine in use, and hosts that collect children. */
+/* An engine among other processes: children of the host's, forked with and without an engine in
+ * use, and hosts that collect children. */
 #include "check.h"
 
 #include <errno.h>
@@ -36,19 +37,22 @@ static vlock_engine *open_engine(void)
 
 static void keep_reply(void *user, const struct vlock_reply *reply)
 {
-    snprintf(user, 64, "%.*s", reply->string ? (int)reply->length : 0, reply->string ? reply->string : "");
+    snprintf(user, 64, "%.*s", reply->string ? (int)reply->length : 0,
+             reply->string ? reply->string : "");
 }
 
 static void check_run(vlock_engine *engine, const char *source, const char *expected)
 {
     struct vlock_error error = {.message = ""};
     char reply[64] = "";
-    if (vlock_run_string(engine, source, strlen(source), "=test", NULL, keep_reply, reply, &error) != 0)
+    if (vlock_run_string(engine, source, strlen(source), "=test", NULL, keep_reply, reply,
+                         &error) != 0)
         fail_msg("%s: %s", source, error.message);
     assert_string_equal(reply, expected);
 }
 
-/* A child of the host that has nothing to do with the engine and lives on; it holds copies of all that was open. */
+/* A child of the host that has nothing to do with the engine and lives on; it holds copies of all
+ * that was open. */
 static pid_t start_sleeper(void)
 {
     pid_t process = fork();
@@ -115,12 +119,14 @@ static void it_ends_where_the_host_collects_all_children(void **state)
     vlock_engine *engine = open_engine();
     check_run(engine, "redis.call('SET', 'k', 'v') return redis.call('GET', 'k')", "v");
     check_closing(engine);
-    engine = open_engine(); /* and where its guardian has been collected long before */
-    check_run(engine, "local pid = redis.call('INFO', 'server'):match('process_id:(%d+)') "
-                      "local file = io.open('/proc/' .. pid .. '/stat') guardian = file:read('a'):match('%) %a (%d+)') "
-                      "file:close() return guardian and 'found'",
+    engine = open_engine(); /* and where its supervisor has been collected long before */
+    check_run(engine,
+              "local pid = redis.call('INFO', 'server'):match('process_id:(%d+)') "
+              "local file = io.open('/proc/' .. pid .. '/stat') supervisor = "
+              "file:read('a'):match('%) %a (%d+)') "
+              "file:close() return supervisor and 'found'",
               "found");
-    check_run(engine, "os.execute('kill -KILL ' .. guardian) return 'killed'", "killed");
+    check_run(engine, "os.execute('kill -KILL ' .. supervisor) return 'killed'", "killed");
     sleep_ms(100);
     check_closing(engine);
     signal(SIGCHLD, SIG_DFL);
@@ -137,7 +143,8 @@ static void it_ends_with_its_host_though_a_child_of_that_lives_on(void **state)
     if (host == 0) {
         vlock_engine *engine = open_engine();
         char text[64] = "";
-        static const char source[] = "return redis.call('INFO', 'server'):match('process_id:(%d+)')";
+        static const char source[] =
+            "return redis.call('INFO', 'server'):match('process_id:(%d+)')";
         struct vlock_error error;
         vlock_run_string(engine, source, strlen(source), "=host", NULL, keep_reply, text, &error);
         pids[0] = start_sleeper();
@@ -177,7 +184,8 @@ static int call_everything(vlock_engine *engine)
     struct vlock_error error = {.message = ""};
     struct vlock_state now_state;
     static const char source[] = "redis.call('SET', 'k', 'the child was here')";
-    expect(vlock_run_string(engine, source, strlen(source), "=child", NULL, NULL, NULL, &error), &error);
+    expect(vlock_run_string(engine, source, strlen(source), "=child", NULL, NULL, NULL, &error),
+           &error);
     expect(vlock_start(engine, source, strlen(source), "=child", NULL, NULL, NULL, &error), &error);
     expect(vlock_step(engine, &error), &error);
     expect(vlock_get(engine, "k", 1, NULL, &now_state, &error), &error);
@@ -217,7 +225,10 @@ static void a_child_is_refused_and_its_parent_not_disturbed(void **state)
     for (int closes = 0; closes < 2; closes++) {
         vlock_engine *engine = open_engine();
         int fd = vlock_descriptor(engine);
-        check_run(engine, "kept = redis.connect() kept:call('PING') redis.call('SET', 'k', 'v') return redis.call('GET', 'k')", "v");
+        check_run(engine,
+                  "kept = redis.connect() kept:call('PING') redis.call('SET', 'k', 'v') return "
+                  "redis.call('GET', 'k')",
+                  "v");
         pid_t child = fork_child();
         if (child == 0) {
             int wrong = call_everything(engine);
@@ -233,10 +244,12 @@ static void a_child_is_refused_and_its_parent_not_disturbed(void **state)
     }
 }
 
-/* The parent waits for a reply and for a point in time, in a loop of its own, while its child ends. */
+/* The parent waits for a reply and for a point in time, in a loop of its own, while its child ends.
+ * */
 static void a_child_of_a_run_leaves_the_parents_loop_alone(void **state)
 {
-    static const char source[] = "local own = redis.connect() local t = vlock.spawn(function() return own:call('BLPOP', 'q', 5)[2] end) "
+    static const char source[] = "local own = redis.connect() local t = vlock.spawn(function() "
+                                 "return own:call('BLPOP', 'q', 5)[2] end) "
                                  "vlock.sleep(0.2) redis.call('RPUSH', 'q', 'x') return t:join()";
     (void)state;
     vlock_engine *engine = open_engine();
@@ -247,7 +260,8 @@ static void a_child_of_a_run_leaves_the_parents_loop_alone(void **state)
     pid_t child = -1;
     check_run(engine, "redis.call('PING') return 'up'", "up");
     double began = now();
-    assert_int_equal(vlock_start(engine, source, strlen(source), "=test", NULL, keep_reply, reply, &error), 0);
+    assert_int_equal(
+        vlock_start(engine, source, strlen(source), "=test", NULL, keep_reply, reply, &error), 0);
     while ((result = vlock_step(engine, &error)) == 1) {
         if (child < 0 && now() - began > 0.1 && (child = fork_child()) == 0) {
             vlock_close(engine);
@@ -280,7 +294,8 @@ static void a_child_of_an_update_writes_nothing(void **state)
     vlock_engine *engine = open_engine();
     struct vlock_error error = {.message = ""};
     check_run(engine, "redis.call('PING') return 'up'", "up");
-    enum vlock_outcome outcome = vlock_update(engine, "k", 1, fork_and_write, NULL, NULL, NULL, &error);
+    enum vlock_outcome outcome =
+        vlock_update(engine, "k", 1, fork_and_write, NULL, NULL, NULL, &error);
     if (forked == 0) {
         bool is_refused = outcome == VLOCK_FAILED && error.code == VLOCK_ERR_USAGE;
         vlock_close(engine);
@@ -303,7 +318,9 @@ static void a_child_opens_an_engine_of_its_own(void **state)
         struct vlock_error error = {.message = ""};
         vlock_close(engine);
         vlock_engine *own = vlock_open(&(struct vlock_options){.private_server = true}, &error);
-        int result = own ? vlock_run_string(own, "return redis.call('PING')", 25, "=own", NULL, NULL, NULL, &error) : -1;
+        int result = own ? vlock_run_string(own, "return redis.call('PING')", 25, "=own", NULL,
+                                            NULL, NULL, &error)
+                         : -1;
         vlock_close(own);
         end_child(result != 0);
     }

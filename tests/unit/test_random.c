@@ -1,7 +1,7 @@
 /* Random numbers: the published generator's outputs, streams, range. */
 #include "check.h"
 
-#include "random.h"
+#include "base/random.h"
 
 /* xoshiro256** from the state {1, 2, 3, 4}: the first numbers as its authors' code gives them. */
 static void outputs_are_those_of_the_published_generator(void **state)
@@ -64,8 +64,10 @@ static void entropy_fills_all_bytes(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(outputs_are_those_of_the_published_generator), cmocka_unit_test(seeding_is_splitmix64_of_the_mixed_pair),
-    cmocka_unit_test(streams_of_one_seed_differ),                   cmocka_unit_test(units_are_uniform_in_their_range),
+    cmocka_unit_test(outputs_are_those_of_the_published_generator),
+    cmocka_unit_test(seeding_is_splitmix64_of_the_mixed_pair),
+    cmocka_unit_test(streams_of_one_seed_differ),
+    cmocka_unit_test(units_are_uniform_in_their_range),
     cmocka_unit_test(entropy_fills_all_bytes),
 };
 RUN_TESTS(tests)

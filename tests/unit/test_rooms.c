@@ -4,12 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "buffer.h"
-#include "nearest.h"
-#include "printable.h"
-#include "random.h"
-#include "secret.h"
-#include "timers.h"
+#include "base/buffer.h"
+#include "base/nearest.h"
+#include "base/printable.h"
+#include "base/random.h"
+#include "base/secret.h"
+#include "base/timers.h"
 
 static void buffers_keep_what_is_added(void **state)
 {
@@ -36,12 +36,20 @@ static void buffers_keep_what_is_added(void **state)
 static void the_name_that_was_meant_is_found(void **state)
 {
     (void)state;
-    static const char *const known[] = {"workers", "keys", "commits", "connections", "json", "seed"};
+    static const char *const known[] = {"workers",     "keys", "commits",
+                                        "connections", "json", "seed"};
     static const struct {
         const char *typed, *meant;
-    } cases[] = {{"worker", "workers"}, {"wrokers", "workers"}, {"kyes", "keys"},   {"josn", "json"},
-                 {"comits", "commits"}, {"conn", "connections"}, {"seed", "seed"},  {"xyz", NULL},
-                 {"", NULL},            {"a-name-that-is-like-nothing-here", NULL}};
+    } cases[] = {{"worker", "workers"},
+                 {"wrokers", "workers"},
+                 {"kyes", "keys"},
+                 {"josn", "json"},
+                 {"comits", "commits"},
+                 {"conn", "connections"},
+                 {"seed", "seed"},
+                 {"xyz", NULL},
+                 {"", NULL},
+                 {"a-name-that-is-like-nothing-here", NULL}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const char *near = vlock_nearest(cases[i].typed, known, sizeof known / sizeof *known);
         assert_string_equal(near ? near : "-", cases[i].meant ? cases[i].meant : "-");
@@ -70,13 +78,17 @@ static void what_a_terminal_is_sent_is_printable(void **state)
     char shown[100];
     print(text, sizeof text - 1, shown);
     assert_string_equal(shown, "a\\x1b[2J\n\tb\\x7f\\x00\\xc2\\x9bc");
-    print("\303\251 \342\202\254 \360\237\230\200 \302\240", 14, shown); /* 2, 3 and 4 bytes; the first behind the controls of Latin-1 */
+    /* 2, 3 and 4 bytes; the first behind the controls of Latin-1. */
+    print("\303\251 \342\202\254 \360\237\230\200 \302\240", 14, shown);
     assert_string_equal(shown, "\303\251 \342\202\254 \360\237\230\200 \302\240");
-    print("\300\200 \340\200\200 \355\240\200 \364\220\200\200 \303", 17, shown); /* none of these is a character */
-    assert_string_equal(shown, "\\xc0\\x80 \\xe0\\x80\\x80 \\xed\\xa0\\x80 \\xf4\\x90\\x80\\x80 \\xc3");
+    /* None of these is a character. */
+    print("\300\200 \340\200\200 \355\240\200 \364\220\200\200 \303", 17, shown);
+    assert_string_equal(shown,
+                        "\\xc0\\x80 \\xe0\\x80\\x80 \\xed\\xa0\\x80 \\xf4\\x90\\x80\\x80 \\xc3");
 }
 
-/* Of every text of three bytes: no control character comes through but ends of lines and tabs, and all bytes are taken. */
+/* Of every text of three bytes: no control character comes through but ends of lines and tabs, and
+ * all bytes are taken. */
 static void no_control_character_comes_through(void **state)
 {
     (void)state;
@@ -85,7 +97,8 @@ static void no_control_character_comes_through(void **state)
         char text[] = {(char)value, (char)(value >> 8), (char)(value >> 16)};
         print(text, sizeof text, shown);
         for (const unsigned char *c = (unsigned char *)shown; *c; c++)
-            if ((*c < ' ' && *c != '\n' && *c != '\t') || *c == 127 || (*c == 0xc2 && c[1] < 0xa0) || *c == 0xc0)
+            if ((*c < ' ' && *c != '\n' && *c != '\t') || *c == 127 ||
+                (*c == 0xc2 && c[1] < 0xa0) || *c == 0xc0)
                 fail_msg("%06x became %s", value, shown);
     }
 }
@@ -145,7 +158,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(buffers_keep_what_is_added),
     cmocka_unit_test(the_name_that_was_meant_is_found),
     cmocka_unit_test(timers_come_out_in_order_whatever_is_cancelled),
-    cmocka_unit_test(what_a_terminal_is_sent_is_printable), cmocka_unit_test(no_control_character_comes_through),
+    cmocka_unit_test(what_a_terminal_is_sent_is_printable),
+    cmocka_unit_test(no_control_character_comes_through),
     cmocka_unit_test(passwords_of_urls_are_overwritten),
 };
 RUN_TESTS(tests)

@@ -1,10 +1,11 @@
-/* SHA-1 against published vectors (FIPS 180-4 examples, NIST CAVP) and lengths around a block's end. */
+/* SHA-1 against published vectors (FIPS 180-4 examples, NIST CAVP) and lengths around a block's
+ * end. */
 #include "check.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "sha1.h"
+#include "base/sha1.h"
 
 static void check(const char *bytes, size_t count, const char *expected)
 {
@@ -18,7 +19,8 @@ static void published_vectors_come_out(void **state)
     (void)state;
     check("", 0, "da39a3ee5e6b4b0d3255bfef95601890afd80709");
     check("abc", 3, "a9993e364706816aba3e25717850c26c9cd0d89d");
-    check("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 56, "84983e441c3bd26ebaae4aa1f95129e5e54670f1");
+    check("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 56,
+          "84983e441c3bd26ebaae4aa1f95129e5e54670f1");
     check("return 1", 8, "e0e1f9fabfc9d4800c877a703b823ac0578ff8db");
 }
 

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "units.h"
+#include "base/units.h"
 
 static void durations_of_every_unit_are_read(void **state)
 {
@@ -11,9 +11,18 @@ static void durations_of_every_unit_are_read(void **state)
     static const struct {
         const char *text;
         int64_t ns;
-    } cases[] = {{"0", 0},           {"250us", 250000},       {"2ms", 2000000},           {"1.5s", 1500000000},
-                 {"5m", 300000000000}, {"1h", 3600000000000}, {"100ns", 100},             {"3", 3000000000},
-                 {"1e3us", 1000000}, {".5ms", 500000},        {"0.0000000004s", 0},       {"277777h", 999997200000000000}};
+    } cases[] = {{"0", 0},
+                 {"250us", 250000},
+                 {"2ms", 2000000},
+                 {"1.5s", 1500000000},
+                 {"5m", 300000000000},
+                 {"1h", 3600000000000},
+                 {"100ns", 100},
+                 {"3", 3000000000},
+                 {"1e3us", 1000000},
+                 {".5ms", 500000},
+                 {"0.0000000004s", 0},
+                 {"277777h", 999997200000000000}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int64_t ns = -1;
         assert_int_equal(vlock_units_duration(cases[i].text, strlen(cases[i].text), &ns, NULL), 0);
@@ -24,8 +33,9 @@ static void durations_of_every_unit_are_read(void **state)
 static void what_is_no_duration_is_refused_with_the_forms(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"",    "-1s", "+1s", "1 s", " 1s",  "1x",      "ms",   "inf", "nan", "0x10", "1e",
-                                      "1.s.", "1ss", "1e300s", "278000h", "1ms ", "infinity", "1,5s"};
+    static const char *const bad[] = {"",    "-1s",    "+1s",     "1 s",  " 1s",      "1x",
+                                      "ms",  "inf",    "nan",     "0x10", "1e",       "1.s.",
+                                      "1ss", "1e300s", "278000h", "1ms ", "infinity", "1,5s"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         int64_t ns = 77;
         struct vlock_error error;
@@ -44,7 +54,8 @@ static void counts_are_read_and_others_refused(void **state)
     static const struct {
         const char *text;
         double count;
-    } cases[] = {{"50", 50}, {"10k", 10000}, {"1M", 1e6}, {"2G", 2e9}, {"0.5", 0.5}, {"1.5k", 1500}, {"1e3", 1000}};
+    } cases[] = {{"50", 50},   {"10k", 10000}, {"1M", 1e6},  {"2G", 2e9},
+                 {"0.5", 0.5}, {"1.5k", 1500}, {"1e3", 1000}};
     static const char *const bad[] = {"", "-1", "k", "1kk", "1m", "1 k", "ten", "nan", "1e301"};
     double count;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -61,8 +72,10 @@ static void durations_are_written_with_three_digits(void **state)
     static const struct {
         int64_t ns;
         const char *text;
-    } cases[] = {{0, "0s"},           {7, "7ns"},           {1500, "1.5us"},       {999999, "1ms"},   {1250000, "1.25ms"},
-                 {123456789, "123ms"}, {1000000000, "1s"},  {90000000000, "1.5m"}, {-2000, "-2us"},   {7200000000000, "2h"}};
+    } cases[] = {
+        {0, "0s"},           {7, "7ns"},           {1500, "1.5us"},    {999999, "1ms"},
+        {1250000, "1.25ms"}, {123456789, "123ms"}, {1000000000, "1s"}, {90000000000, "1.5m"},
+        {-2000, "-2us"},     {7200000000000, "2h"}};
     char text[24];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         vlock_units_format_duration(cases[i].ns, text);

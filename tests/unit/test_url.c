@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "url.h"
+#include "base/url.h"
 
 /* The parts, as "kind host port path user password db", with - for what is not there. */
-static void check(const char *text, enum vlock_url_kind kind, const char *place, int port, const char *user,
-                  const char *password, int db)
+static void check(const char *text, enum vlock_url_kind kind, const char *place, int port,
+                  const char *user, const char *password, int db)
 {
     struct vlock_url url;
     struct vlock_error error = {.message = ""};
@@ -141,9 +141,12 @@ static void copies_stand_alone(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(tcp_urls_are_read_with_defaults), cmocka_unit_test(schemes_are_read_in_any_case_and_blanks_around_are_not),
+    cmocka_unit_test(tcp_urls_are_read_with_defaults),
+    cmocka_unit_test(schemes_are_read_in_any_case_and_blanks_around_are_not),
     cmocka_unit_test(unix_urls_are_read),
-    cmocka_unit_test(users_and_passwords_are_decoded), cmocka_unit_test(what_is_no_url_is_refused_without_its_password),
-    cmocka_unit_test(printed_urls_hide_the_password),  cmocka_unit_test(copies_stand_alone),
+    cmocka_unit_test(users_and_passwords_are_decoded),
+    cmocka_unit_test(what_is_no_url_is_refused_without_its_password),
+    cmocka_unit_test(printed_urls_hide_the_password),
+    cmocka_unit_test(copies_stand_alone),
 };
 RUN_TESTS(tests)

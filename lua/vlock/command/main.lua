@@ -1,0 +1,265 @@
+-- What vlockrun does once its command line has been read: runs a script and shows what it returned,
+-- or puts a policy under contention and reports.
+
+local core = require "vlock.core"
+local files = require "vlock.files"
+local exit = require "vlock.command.exit"
+local printable = require "vlock.text.printable"
+local say = require "vlock.command.say"
+
+local command = {}
+
+local usage = exit.usage
+
+-- ---- the words of the command line
+
+-- "name=value" … "--" FILE … as src/command/options.c passes them on.
+local function read_words(words)
+  local options, rest = { param = {}, require = {}, sweep = {} }, {}
+  local at = 1
+  while words[at] ~= "--" do
+    local name, value = words[at]:match("^([%w-]+)=(.*)$")
+    if type(options[name]) == "table" then -- may be given several times
+      table.insert(options[name], value)
+    else
+      options[name:gsub("-", "_")] = value
+    end
+    at = at + 1
+  end
+  for i = at + 1, #words do
+    rest[#rest + 1] = words[i]
+  end
+  return options, rest
+end
+
+local function shell_quoted(word)
+  return word:find("^[%w_./:=@,+%%-]+$") and word or "'" .. word:gsub("'", "'\\''") .. "'"
+end
+
+-- The words as one line to type, without a password.
+local function command_line(words)
+  local typed = { "vlockrun" }
+  local is_option = true
+  for _, word in ipairs(words) do
+    local name, value = word:match("^([%w-]+)=(.*)$")
+    if is_option and word == "--" then
+      is_option = false
+    elseif is_option and value == "yes" then
+      typed[#typed + 1] = "--" .. name
+    elseif is_option then
+      typed[#typed + 1] = "--" .. name
+      typed[#typed + 1] = shell_quoted(core.hidden(value))
+    else
+      typed[#typed + 1] = shell_quoted(core.hidden(word))
+    end
+  end
+  return table.concat(typed, " ")
+end
+
+-- redis-cli's convention: KEY … , ARG …
+local function split_keys(words)
+  local keys, args = {}, {}
+  local target = keys
+  for _, word in ipairs(words) do
+    if word == "," and target == keys then
+      target = args
+    else
+      target[#target + 1] = word
+    end
+  end
+  return keys, args
+end
+
+-- ---- the script
+
+-- Words that stand where a file would: see `verbs`.
+local VERBS = { "compare", "list", "new", "show", "verify" }
+
+-- What may stand in the place of a file's name: verbs, and policies.
+local function words_for_a_file()
+  local search = require "vlock.policy.search"
+  local words = table.move(VERBS, 1, #VERBS, 1, {})
+  for _, kind in ipairs(require("vlock.policy.policy").KINDS) do
+    local names = search.names(search.context("."), kind)
+    table.move(names, 1, #names, #words + 1, words)
+  end
+  return words
+end
+
+local function load_program(options, rest)
+  local search = require "vlock.policy.search"
+  if options.eval then
+    return { text = options.eval, name = "=(command line)", shown = "-e", folder = ".",
+      words = rest, zero = "-e" }
+  end
+  local file = table.remove(rest, 1)
+  if not file then
+    usage("which file? vlockrun FILE.lua, vlockrun -e 'CHUNK', or vlockrun --help")
+  elseif file == "-" then
+    return { text = io.read("a"), name = "=stdin", shown = "stdin", folder = ".", words = rest,
+      zero = "-" }
+  end
+  local text, reason = search.read_file(file)
+  if not text and require("vlock.policy.policy").is_known(file, search.context(".")) then
+    return { policy = file, words = rest }
+  elseif not text then
+    local near = core.nearest(file, words_for_a_file())
+    usage("cannot read the script: %s%s", reason, near
+      and (" (did you mean vlockrun %s?)"):format(near) or "")
+  end
+  return { text = text, name = "@" .. file, shown = file, folder = file:match("^(.*)/[^/]*$")
+    or ".", words = rest, zero = file }
+end
+
+-- A line for -e may be an expression. What was compiled is kept: the lab runs it once more for
+-- every worker.
+local function compile(program, options)
+  local text = program.text:gsub("^#[^\n]*", "")
+  if options.eval and load("return " .. text, program.name, "t") then
+    text = "return " .. text
+  end
+  local chunk, reason = load(text, program.name, "t", require("vlock.policy.policy").environment())
+  if not chunk then
+    exit.with(exit.SCRIPT, "%s", reason)
+  end
+  program.text = text
+  return chunk
+end
+
+-- Under --json, standard output is for the document alone.
+local function redirect_prints()
+  print = function(...) -- luacheck: ignore
+    local texts = table.pack(...)
+    for i = 1, texts.n do
+      texts[i] = tostring(texts[i])
+    end
+    io.stderr:write(table.concat(texts, "\t", 1, texts.n), "\n")
+  end
+  _G.print = print
+  io.output(io.stderr)
+end
+
+local function set_environment(program)
+  package.path = ("%s/?.lua;%s/?/init.lua;"):format(program.folder, program.folder) .. package.path
+  require("vlock.engine.current").set_script_folder(program.folder)
+  _G.arg = { [0] = program.zero, table.unpack(program.words) } -- luacheck: ignore
+  _G.KEYS, _G.ARGV = split_keys(program.words) -- luacheck: ignore
+end
+
+-- ---- results
+
+local function show_result(options, results)
+  for _, name in ipairs { "plot", "report", "hgrm" } do
+    if options[name] then
+      say("--%s is for policies under contention: this script is none, and nothing was written",
+        name)
+    end
+  end
+  local reply_text = require "vlock.text.reply_text"
+  if options.json then
+    command.stdout:write(printable.document(reply_text.for_json(results[1])))
+  elseif results.n > 0 then
+    command.stdout:write(reply_text.format(results[1], files.is_terminal(1)), "\n")
+  end
+  return exit.FINE
+end
+
+local function show_text(text)
+  text = text:gsub("\n*$", "\n")
+  -- A file gets what is shown byte by byte.
+  command.stdout:write(files.is_terminal(1) and printable.text(text) or text)
+  return exit.FINE
+end
+
+-- Words that stand where a file would; src/command/options.c knows them too: behind them, options
+-- and words may stand in any order.
+local verbs = {
+  list = function()
+    local context = require("vlock.policy.search").context(".")
+    return show_text(printable.text(require("vlock.command.catalog").list(context)))
+  end,
+  show = function(rest)
+    if not rest[2] then
+      usage("show what? vlockrun list names what there is")
+    end
+    return show_text(exit.refuse(exit.USAGE, require("vlock.command.catalog").show,
+      require("vlock.policy.search").context("."), rest[2]))
+  end,
+  new = function(rest)
+    return show_text(exit.refuse(exit.USAGE, require("vlock.command.catalog").new, rest[2],
+      rest[3]))
+  end,
+  verify = function(rest, options)
+    return require("vlock.lab.check.verify").run(table.move(rest, 2, #rest, 1, {}), options,
+      command.stdout)
+  end,
+  compare = function(rest, options)
+    if options.json then
+      redirect_prints()
+    end
+    return require("vlock.lab.main").compare(table.move(rest, 2, #rest, 1, {}), options,
+      command.stdout)
+  end,
+}
+
+local function run(words)
+  local options, rest = read_words(words)
+  require("vlock.script.inputs").listen(io)
+  options.line = command_line(words)
+  if not options.eval and verbs[rest[1]] then
+    return verbs[rest[1]](rest, options)
+  end
+  local program = load_program(options, rest)
+  if options.json then
+    redirect_prints()
+  end
+  if program.policy then
+    return require("vlock.lab.main").run_named(program, options, command.stdout)
+  end
+  set_environment(program)
+  local results = table.pack(compile(program, options)())
+  if require("vlock.policy.policy").is_meant(results[1]) then
+    return require("vlock.lab.main").run(program, options, command.stdout)
+  end
+  return show_result(options, results)
+end
+
+-- The script's part of a traceback, on lines of its own; "" where it has none.
+local function script_traceback(traceback)
+  local lines, is_the_scripts = {}, false
+  for line in traceback:gmatch("[^\n]+") do
+    if line:find("^\tvlock/command/main%.lua:") then
+      break -- from here on it is ours
+    elseif not line:find("^\tvlock/") then
+      lines[#lines + 1] = "\n" .. line:gsub("vlock%.redis[_core]*%.", "redis.")
+      is_the_scripts = is_the_scripts or line:find("^\t[^%[]") and not line:find("^\t%(%.%.%.tail")
+    end
+  end
+  return is_the_scripts and table.concat(lines) or ""
+end
+
+local function with_traceback(reason)
+  if type(reason) == "table" and reason.exit then
+    return reason
+  end
+  if require("vlock.cell.outcome").is(reason, "unreachable") then
+    return { exit = exit.UNREACHABLE, message = tostring(reason) }
+  end
+  return {
+    exit = exit.SCRIPT,
+    message = require("vlock.text.error_text")(reason) .. script_traceback(debug.traceback(nil, 2)),
+  }
+end
+
+--- Runs what these words say; returns the exit code.
+function command.main(words)
+  command.stdout = io.stdout
+  local ok, result = xpcall(run, with_traceback, words)
+  if ok then
+    return result
+  end
+  say("%s", result.message)
+  return result.exit
+end
+
+return command

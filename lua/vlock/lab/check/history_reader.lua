@@ -1,0 +1,214 @@
+-- Reads histories (vlock.lab.check.history_writer writes them; lua/README.md describes every
+-- field), line by line, and refuses what is not one: with the line, and what is wrong with it.
+
+local figures = require "vlock.lab.measure.figures"
+local history_writer = require "vlock.lab.check.history_writer"
+local json = require "vlock.text.json"
+
+local history_reader = {}
+
+local Reader = {}
+Reader.__index = Reader
+
+function Reader:fail(...)
+  error(("%s:%d: %s"):format(self.name, self.line, string.format(...)), 0)
+end
+
+-- ---- lines
+
+local is_of = {
+  text = function(value)
+    return type(value) == "string"
+  end,
+  number = function(value)
+    return type(value) == "number"
+  end,
+  whole = function(value)
+    return type(value) == "number" and math.tointeger(value) ~= nil
+  end,
+  boolean = function(value)
+    return type(value) == "boolean"
+  end,
+  object = function(value)
+    return type(value) == "table"
+  end,
+}
+
+local NAMES = { text = "a text", number = "a number", whole = "a whole number",
+  boolean = "true or false", object = "an object" }
+
+-- Every kind of line, by its first field: the fields that it must have, and those that may be null
+-- or absent.
+local KINDS = {
+  history = {
+    must = { history = "text", format = "whole", vlockrun = "text", run = "whole", label = "text",
+      policy = "object", store = "text",
+      server = "object", scenario = "object", seed = "number", counter = "boolean" },
+    may = { identity = "text", not_verified = "text" },
+  },
+  first = { must = { first = "text" }, may = { stamp = "text", value = "text" } },
+  attempt = {
+    must = { attempt = "text", worker = "whole", outcome = "text", token = "text", start = "number",
+      ["end"] = "number" },
+    may = { base = "text", base_value = "text", made = "text", value = "text",
+      base_version = "whole", version = "whole" },
+  },
+  last = { must = { last = "text" }, may = { stamp = "text", value = "text" } },
+  ["end"] = { must = { ["end"] = "whole", attempts = "whole", interrupted = "boolean",
+    seconds = "number" }, may = {} },
+}
+-- The last ones are rare; an attempt has an `end` too.
+local ORDER = { "attempt", "first", "last", "end", "history" }
+
+local function kind_of(reader, entry)
+  for _, kind in ipairs(ORDER) do
+    if entry[kind] ~= nil then
+      return kind
+    end
+  end
+  reader:fail("no line of a history: it has none of history, first, attempt, last, end")
+end
+
+local function check_fields(reader, entry, kind)
+  for name, form in pairs(KINDS[kind].must) do
+    if not is_of[form](entry[name]) then
+      reader:fail("%s: '%s' must be %s", kind, name, NAMES[form])
+    end
+  end
+  for name, form in pairs(KINDS[kind].may) do
+    local value = entry[name]
+    if value == json.null then
+      entry[name] = nil
+    elseif value ~= nil and not is_of[form](value) then
+      reader:fail("%s: '%s' must be %s or null", kind, name, NAMES[form])
+    end
+  end
+end
+
+local function parse(reader, text)
+  if text:sub(-1) ~= "\n" then
+    reader:fail("it ends in the middle of a line: the history was cut off")
+  end
+  local ok, entry = pcall(json.decode_fast, text)
+  if not ok then
+    reader:fail("no JSON: %s", tostring(entry):gsub("^.-:%d+: ", ""))
+  elseif type(entry) ~= "table" then
+    reader:fail("no object")
+  end
+  local kind = kind_of(reader, entry)
+  check_fields(reader, entry, kind)
+  return kind, entry
+end
+
+-- ---- what stands where
+
+local IDENTITIES = { stamp = true, value = true }
+
+local function begin(reader, entry)
+  if reader.run then
+    reader:fail("a run begins before that of line %d has ended", reader.run.line)
+  elseif entry.history ~= "vlock" then
+    reader:fail("a history of '%s', not of vlock", entry.history)
+  elseif entry.format ~= history_writer.FORMAT then
+    reader:fail("format %d is not known; this vlockrun reads %d", math.tointeger(entry.format),
+      history_writer.FORMAT)
+  elseif entry.identity and not IDENTITIES[entry.identity] then
+    reader:fail("identity '%s' is not known; there are stamp and value", entry.identity)
+  elseif not entry.identity and not entry.not_verified then
+    reader:fail("without an identity it must say why, in not_verified")
+  elseif not pcall(figures.scenario, entry.scenario) then
+    reader:fail("history: 'scenario' lacks a field, or has one of another type")
+  end
+  reader.run = { line = reader.line, header = entry, attempts = 0, keys = {} }
+  reader.sink.begin(entry, reader.line)
+end
+
+local function need_stamp(reader, entry, name)
+  if reader.run.header.identity == "stamp" and not entry[name] then
+    reader:fail("the states of this run are told apart by their stamps, and here '%s' is null",
+      name)
+  end
+end
+
+local function first(reader, entry)
+  if reader.run.keys[entry.first] then
+    reader:fail("a second first state of key '%s'", entry.first)
+  end
+  need_stamp(reader, entry, "stamp")
+  reader.run.keys[entry.first] = "begun"
+  reader.sink.first(entry)
+end
+
+local function check_key(reader, key)
+  local state = reader.run.keys[key]
+  if state ~= "begun" then
+    reader:fail(state and "key '%s' had its last state already" or "key '%s' has no first state",
+      key)
+  end
+end
+
+local OUTCOMES = { committed = true, conflict = true, unknown = true, error = true }
+
+local function attempt(reader, entry)
+  check_key(reader, entry.attempt)
+  if not OUTCOMES[entry.outcome] then
+    reader:fail("outcome '%s' is not known; there are committed, conflict, unknown, error",
+      entry.outcome)
+  end
+  need_stamp(reader, entry, "base")
+  if entry.outcome == "committed" then
+    need_stamp(reader, entry, "made")
+  end
+  if entry.version and not entry.base_version then
+    reader:fail("a version, and no base_version")
+  end
+  reader.run.attempts = reader.run.attempts + 1
+  reader.sink.attempt(entry, reader.line)
+end
+
+local function last(reader, entry)
+  check_key(reader, entry.last)
+  need_stamp(reader, entry, "stamp")
+  reader.run.keys[entry.last] = "ended"
+  reader.sink.last(entry, reader.line)
+end
+
+local function finish(reader, entry)
+  for key, state in pairs(reader.run.keys) do
+    if state ~= "ended" then
+      reader:fail("the run ends, and key '%s' has no last state", key)
+    end
+  end
+  if entry.attempts ~= reader.run.attempts then
+    reader:fail("the run had %d attempts, and %d stand here: lines are missing",
+      math.tointeger(entry.attempts), reader.run.attempts)
+  end
+  reader.run = nil
+  reader.sink.finish(entry)
+end
+
+local TAKE = { history = begin, first = first, attempt = attempt, last = last, ["end"] = finish }
+
+--- Reads the runs of a history from an open file and hands what it says to `sink`, whose functions
+-- are called in this order: begin(header, line), first(entry), attempt(entry, line), last(entry,
+-- line), finish(entry). `name`: what the file is called in messages. Raises "NAME:LINE: what is
+-- wrong", a file without any run included.
+function history_reader.read(file, name, sink)
+  local reader = setmetatable({ name = name, sink = sink, line = 0 }, Reader)
+  for text in file:lines("L") do
+    reader.line = reader.line + 1
+    local kind, entry = parse(reader, text)
+    if kind ~= "history" and not reader.run then
+      reader:fail("no run has begun: a run begins with a line {\"history\": …}")
+    end
+    TAKE[kind](reader, entry)
+  end
+  if reader.run then
+    reader:fail("the run that begins in line %d has no end: the history was cut off",
+      reader.run.line)
+  elseif reader.line == 0 then
+    error(("%s: it is empty: no history"):format(name), 0)
+  end
+end
+
+return history_reader

@@ -1,0 +1,140 @@
+-- Histories: what every run of the lab saw and did, as JSON lines, written while it goes
+-- (--history). lua/README.md describes every field; vlock.lab.check.history_reader reads them. A
+-- run is a header, the first state of every key, a line for each attempt, the last state of every
+-- key, and an end; several runs follow one another.
+
+local core = require "vlock.core"
+local json = require "vlock.text.json"
+local lab_core = require "vlock.lab_core"
+
+local now = core.now
+
+local history_writer = { FORMAT = 1, BEGINNING = '{"history":"vlock","format":' }
+
+local LONGEST_TEXT = 64 -- bytes of a value or a stamp that is written as it is
+local BUFFER = 65536 -- bytes
+
+-- A text as JSON. What is long or not plain ASCII is written as #HASH:BYTES: a run of large values
+-- would make a history of nothing else.
+local function quoted(text)
+  if text == nil then
+    return "null"
+  elseif #text > LONGEST_TEXT or text:find("^#") or text:find('[%c"\\\127-\255]') then
+    return ('"#%s:%d"'):format(lab_core.id(text), #text)
+  end
+  return '"' .. text .. '"'
+end
+
+local File = {}
+File.__index = File
+
+local Run = {}
+Run.__index = Run
+
+local function fail(path, reason)
+  error(("cannot write the history %s: %s"):format(path, tostring(reason):gsub("^.*: ", "")), 0)
+end
+
+-- What cannot be written costs no run: nothing more is written then, and `close` says why.
+function File:write(...)
+  if self.failure then
+    return
+  end
+  local ok, reason = self.file:write(...)
+  self.failure = not ok and reason or nil
+end
+
+--- Writes out what is still in memory. Raises where that fails, or has failed before.
+function File:close()
+  local ok, reason = self.file:close()
+  if self.failure or not ok then
+    fail(self.path, self.failure or reason)
+  end
+end
+
+-- Whatever stands in the file that is no history is not overwritten: somebody's policy, by a slip
+-- of the hand. Opened so that a pipe does not wait for its reader.
+local function check_that_it_may_go(path)
+  local file, reason = io.open(path, "a+")
+  if not file then
+    fail(path, reason)
+  end
+  local size = file:seek("end")
+  if size and size > 0 and file:seek("set") then
+    local start = file:read(#history_writer.BEGINNING)
+    if start ~= history_writer.BEGINNING then
+      file:close()
+      error(("%s is there and is no history: it is not overwritten"):format(path), 0)
+    end
+  end
+  file:close()
+end
+
+--- A new history in this file; one that is there is overwritten. Raises where it cannot be written.
+function history_writer.create(path)
+  check_that_it_may_go(path)
+  local file, reason = io.open(path, "w")
+  if not file then
+    fail(path, reason)
+  end
+  file:setvbuf("full", BUFFER)
+  return setmetatable({ path = path, file = file, runs = 0 }, File)
+end
+
+--- One more run in it. about: the fields of its header, a table: label, policy, store, server,
+-- scenario, seed.
+function File:run(about)
+  self.runs = self.runs + 1
+  about.run = self.runs
+  about.vlockrun = core.version
+  return setmetatable({ file = self, about = about, attempts = 0, began = now() }, Run)
+end
+
+--- Writes the header. identity: how its states are told apart ("stamp", "value"; nil: they cannot
+-- be, and `reason` says why); is_counter: whether each update adds one to a number.
+function Run:begin(identity, reason, is_counter)
+  self.about.identity = identity or json.null
+  self.about.not_verified = reason
+  self.about.counter = is_counter
+  self.file:write(history_writer.BEGINNING, history_writer.FORMAT, ",",
+    json.encode(self.about):sub(2), "\n")
+end
+
+--- What stands before the first attempt: state is { value, stamp }.
+function Run:first(key, state)
+  self.file:write(('{"first":%s,"stamp":%s,"value":%s}\n'):format(json.encode(key),
+    quoted(state.stamp), quoted(state.value)))
+end
+
+-- Versions, where the store has them.
+local function versions(base, made)
+  return made.version and ('"base_version":%d,"version":%d,'):format(base.version, made.version)
+    or ""
+end
+
+local ATTEMPT = '{"attempt":"%s","worker":%d,"outcome":"%s","base":%s,"base_value":%s,' ..
+  '"made":%s,"value":%s,%s"token":"%s","start":%.6f,"end":%.6f}\n'
+local END = '{"end":%d,"attempts":%d,"interrupted":%s,"seconds":%.6f}\n'
+
+--- One attempt: outcome "committed", "conflict", "unknown" or "error"; base and made are { value,
+-- stamp, version }; `started`: when it began, as core.now() says it.
+function Run:attempt(key, worker, outcome, base, made, token, started)
+  self.attempts = self.attempts + 1
+  self.file:write(ATTEMPT:format(key, worker, outcome, quoted(base.stamp), quoted(base.value),
+    quoted(made.stamp), quoted(made.value), versions(base, made), token, started - self.began,
+    now() - self.began))
+end
+
+--- What stands after the last attempt.
+function Run:last(key, state)
+  self.file:write(('{"last":%s,"stamp":%s,"value":%s}\n'):format(json.encode(key),
+    quoted(state.stamp), quoted(state.value)))
+end
+
+--- The run is complete.
+function Run:finish(is_interrupted)
+  self.file:write(END:format(self.about.run, self.attempts, tostring(is_interrupted),
+    now() - self.began))
+end
+
+return history_writer

@@ -1,0 +1,58 @@
+-- What a run will need: keys and memory on the server, and memory here. Said before a run that
+-- needs much, so that nobody fills a shared server by a slip of the finger.
+
+local figures = require "vlock.lab.measure.figures"
+
+local footprint = {}
+
+local WORTH_SAYING = 100e6 -- bytes
+
+-- Bytes, measured with Redis 7.0.15 and Lua 5.4.4 by tests/bench/footprint.
+local OF_A_KEY_THERE = 255 -- the value's key and its version record, besides the value
+local OF_A_KEY_HERE = 710
+local OF_A_WORKER = 16000
+local OF_A_COMMIT = 38 -- in its chain, when that is checked (tests/bench/verification)
+local OF_A_COUNTER = 8 -- a value, where no size is given
+
+-- How many updates it will make, as far as that can be told beforehand.
+local function expected_updates(scenario)
+  if scenario.duration then
+    return (scenario.rate or 0) * scenario.duration
+  end
+  return scenario.per_worker and scenario.per_worker * scenario.workers or scenario.commits
+end
+
+--- What one run of this scenario needs: keys; server and here, in bytes. An estimate; of a closed
+-- loop that runs for a duration the updates are not in it.
+function footprint.of(scenario)
+  return {
+    keys = scenario.keys,
+    server = scenario.keys * (OF_A_KEY_THERE + (scenario.value_size or OF_A_COUNTER)),
+    here = scenario.keys * OF_A_KEY_HERE + scenario.workers * OF_A_WORKER
+      + expected_updates(scenario) * OF_A_COMMIT,
+  }
+end
+
+local function megabytes(bytes)
+  return figures.grouped(math.max(bytes / 1e6, 1)) .. " MB"
+end
+
+--- The largest need of these scenarios, which run one after the other, in words; nil where it is
+-- not worth saying.
+function footprint.warning(scenarios)
+  local largest
+  for _, scenario in ipairs(scenarios) do
+    local need = footprint.of(scenario)
+    if not largest or need.server + need.here > largest.server + largest.here then
+      largest = need
+    end
+  end
+  if largest.server + largest.here < WORTH_SAYING then
+    return nil
+  end
+  return ("this run needs %s, about %s on the server and %s " ..
+    "here"):format(figures.counted(largest.keys, "key"), megabytes(largest.server),
+    megabytes(largest.here))
+end
+
+return footprint

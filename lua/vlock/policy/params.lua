@@ -1,0 +1,186 @@
+-- Parameters of policies: declared with their defaults, given by name, checked by name and type.
+--
+-- A default says what the parameter is: a text that is a duration ("2ms") makes it a duration,
+-- which reaches the function in seconds; any other text, a text; a number, a count ("10k" is
+-- accepted); true or false, a switch. A table says more: {default = …, min = …, max = …, doc = …,
+-- check = function(value) return what is wrong with it, or nil end}; with a check, the type is the
+-- check's to judge.
+
+local core = require "vlock.core"
+local json = require "vlock.text.json"
+local did_you_mean = require "vlock.text.did_you_mean"
+
+local params = {}
+
+local ATTRIBUTES = { "default", "min", "max", "doc", "check" }
+local is_attribute = {}
+for _, name in ipairs(ATTRIBUTES) do
+  is_attribute[name] = true
+end
+
+local converters = {}
+
+function converters.duration(value)
+  if type(value) == "string" then
+    return core.duration(value)
+  end
+  -- A number is seconds.
+  return type(value) == "number" and value or nil, "must be a duration like 2ms, or seconds"
+end
+
+function converters.number(value)
+  if type(value) == "string" then
+    return core.count(value)
+  end
+  return type(value) == "number" and value or nil, "must be a number"
+end
+
+local switches = { ["true"] = true, yes = true, ["false"] = false, no = false, [true] = true,
+  [false] = false }
+
+function converters.boolean(value)
+  return switches[value], "must be true or false"
+end
+
+function converters.string(value)
+  return type(value) == "string" and value or nil, "must be a text"
+end
+
+function converters.checked(value)
+  return value
+end
+
+local function kind_of(default, check)
+  if check then
+    return "checked"
+  elseif type(default) == "string" and core.duration(default) then
+    return "duration"
+  end
+  return type(default)
+end
+
+-- What a file declares of one parameter, or what is wrong with that.
+local function declaration_of(declared)
+  if type(declared) ~= "table" then
+    declared = { default = declared }
+  end
+  for name in pairs(declared) do
+    if not is_attribute[name] then
+      return nil, ("is declared with an unknown '%s'%s; there are: %s"):format(tostring(name),
+        did_you_mean(name, ATTRIBUTES),
+        table.concat(ATTRIBUTES, ", "))
+    end
+  end
+  if declared.check ~= nil and type(declared.check) ~= "function" then
+    return nil, "is declared with a check that is no function"
+  elseif declared.default == nil then
+    return nil, "is declared without a default"
+  end
+  local kind = kind_of(declared.default, declared.check)
+  local convert = converters[kind]
+  if not convert then
+    return nil, "is declared with a default that is neither a text, a number, true nor false"
+  end
+  local full = { convert = convert, default = declared.default, check = declared.check,
+    ranged = kind == "duration" or kind == "number" }
+  for _, bound in ipairs { "min", "max" } do
+    if declared[bound] ~= nil then
+      full[bound], full.shown = full.ranged and convert(declared[bound]) or nil, declared
+      if not full[bound] then
+        return nil, ("is declared with a %s that is not of its kind: %s"):format(bound,
+          tostring(declared[bound]))
+      end
+    end
+  end
+  return full
+end
+
+local function check_range(full, value)
+  if not full.ranged then
+    return
+  end
+  if value ~= value or value < 0 and not full.min then
+    return "must not be negative"
+  elseif full.min and value < full.min then
+    return "must be at least " .. tostring(full.shown.min)
+  elseif full.max and value > full.max then
+    return "must be at most " .. tostring(full.shown.max)
+  end
+end
+
+--- The names that are declared, sorted.
+function params.names(declared)
+  local names = {}
+  for name in pairs(declared or {}) do
+    names[#names + 1] = tostring(name)
+  end
+  table.sort(names)
+  return names
+end
+
+--- Raises: there is no parameter of this name.
+function params.fail_unknown(name, names, where)
+  error(("%s: unknown parameter '%s'%s; %s"):format(where, tostring(name),
+    did_you_mean(name, names),
+    #names > 0 and "there are: " .. table.concat(names, ", ") or "it has none"), 0)
+end
+
+-- What one parameter comes to; or nil and what is wrong with it, as it goes on behind the
+-- parameter's name.
+local function value_of(declared, given)
+  local full, reason = declaration_of(declared)
+  if not full then
+    return nil, " " .. reason
+  end
+  local value = given
+  if value == nil then
+    value = full.default
+  end
+  local converted
+  converted, reason = full.convert(value)
+  if converted == nil then
+    return nil, ": " .. reason
+  end
+  reason = check_range(full, converted)
+  if reason then
+    return nil, (" is %s: it %s"):format(tostring(value), reason)
+  end
+  reason = full.check and full.check(converted)
+  if reason then
+    return nil, ": " .. reason
+  end
+  return converted
+end
+
+--- A parameter's value as people write it, without passwords: a duration with its unit, a table as
+-- JSON.
+function params.text(declared, value)
+  local default = type(declared) == "table" and declared.default or declared
+  if type(value) == "number" then
+    local is_duration = kind_of(default, type(declared) == "table" and declared.check) == "duration"
+    return is_duration and value < 9e9 and core.format_duration(value) or ("%.14g"):format(value)
+  end
+  return core.hidden(type(value) == "table" and json.encode(value) or tostring(value))
+end
+
+--- What the function gets: every declared parameter, as given or by default. `where` begins the
+-- message of the error that an unknown name, a bad value or a bad declaration raises.
+function params.resolve(declared, given, where)
+  local resolved = {}
+  declared = declared or {}
+  for name in pairs(given or {}) do
+    if declared[name] == nil then
+      params.fail_unknown(name, params.names(declared), where)
+    end
+  end
+  for name, declared_as in pairs(declared) do
+    local value, reason = value_of(declared_as, given and given[name])
+    if value == nil then
+      error(("%s: parameter '%s'%s"):format(where, tostring(name), reason), 0)
+    end
+    resolved[name] = value
+  end
+  return resolved
+end
+
+return params

@@ -1,0 +1,64 @@
+-- Scripts for the server, by name: called by their SHA-1, and sent again where the server has
+-- forgotten them.
+
+local connections = require "vlock.redis_core"
+
+local server_scripts = {}
+
+local Script = {}
+Script.__index = Script
+
+local function run(script, call, keys, args)
+  local words = table.move(keys, 1, #keys, 4, { "EVALSHA", script.sha1, #keys })
+  table.move(args, 1, #args, #words + 1, words)
+  local reply = call(table.unpack(words))
+  if type(reply) == "table" and reply.err and reply.err:find("^NOSCRIPT") then
+    words[1], words[2] = "EVAL", script.source -- runs it, and loads it for the next time
+    reply = call(table.unpack(words))
+  end
+  return reply
+end
+
+--- Runs it on the server. keys, args: lists; connection: from redis.connect, else the shared one.
+-- Raises on an error reply.
+function Script:call(keys, args, connection)
+  local reply = self:pcall(keys, args, connection)
+  if type(reply) == "table" and reply.err then
+    error(reply, 0)
+  end
+  return reply
+end
+
+--- The same, but returns an error reply as {err = …}.
+function Script:pcall(keys, args, connection)
+  local call = connections.pcall
+  if connection then
+    call = function(...)
+      return connection:pcall(...)
+    end
+  end
+  return run(self, call, keys or {}, args or {})
+end
+
+Script.__call = Script.call
+
+-- Scripts by their source: thousands of clients share one.
+local known = setmetatable({}, { __mode = "v" })
+
+--- redis.script(name or source): a script for the server, called by its SHA-1; a server that does
+-- not know it, or has forgotten it, is sent the source. A name (letters, digits, _ - /) means
+-- NAME.lua, looked for where policies are, or a script built into vlock: "cas".
+function server_scripts.find(name_or_source)
+  local source = name_or_source
+  if name_or_source:find("^[%w_/-]+$") then
+    source = require("vlock.engine.current").script_source(name_or_source)
+  end
+  local script = known[source]
+  if not script then
+    script = setmetatable({ source = source, sha1 = connections.sha1hex(source) }, Script)
+    known[source] = script
+  end
+  return script
+end
+
+return server_scripts

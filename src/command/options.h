@@ -1,0 +1,38 @@
+/*
+ * The command line of vlockrun: what each option is called, what it takes and what it says of
+ * itself, in one table.
+ *
+ * What an option means for a run is decided in lua/vlock/command/main.lua; here it is read, checked
+ * by form, and passed on by name.
+ */
+#ifndef VLOCK_OPTIONS_H
+#define VLOCK_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "vlock_error.h"
+
+struct vlock_command_line {
+    const char *url;           /* --url, else NULL */
+    const char *password_file; /* --password-file, else NULL */
+    uint64_t seed;             /* 0: not given */
+    int64_t timeout_ns;        /* 0: none */
+    bool wants_help, wants_version;
+    /* "name=value" for every option of a run in the order given, then "--", then FILE and what
+     * follows it. */
+    const char **words;
+    size_t word_count;
+};
+
+/* Reads argv. 0, or -1 with VLOCK_ERR_USAGE. `line` points into argv; free with
+ * vlock_command_line_clear(). */
+int vlock_command_line_parse(int argc, char **argv, struct vlock_command_line *line,
+                             struct vlock_error *error);
+void vlock_command_line_clear(struct vlock_command_line *line);
+
+void vlock_command_line_help(FILE *out);
+
+#endif

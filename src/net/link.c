@@ -1,0 +1,465 @@
+/* Commands of a link, and its life: see link.h, and link_parts.h for the other two rooms. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+
+#include "net/link_parts.h"
+#include "net/host_loop.h"
+
+/* After this a connection is looked at before something is written to it. */
+#define IDLE_NS (1000 * 1000LL)
+
+void vlock_link_mark_dirty(struct vlock_link *link)
+{
+    if (link->is_dirty)
+        return;
+    link->is_dirty = true;
+    link->next_dirty = link->pool->dirty;
+    link->pool->dirty = link;
+}
+
+static struct timeval timeval_from_ns(int64_t ns)
+{
+    if (ns < 0)
+        ns = 0;
+    return (struct timeval){.tv_sec = ns / VLOCK_NS_PER_SECOND,
+                            .tv_usec = ns % VLOCK_NS_PER_SECOND / 1000};
+}
+
+void vlock_link_set_timer(struct event *timer, int64_t delay_ns)
+{
+    struct timeval delay = timeval_from_ns(delay_ns);
+    event_add(timer, &delay);
+}
+
+/* ---- requests ---- */
+
+static struct vlock_request *take_request(struct vlock_link *link)
+{
+    struct vlock_request *request = TAILQ_FIRST(&link->spare);
+    if (request) {
+        TAILQ_REMOVE(&link->spare, request, entry);
+        return request;
+    }
+    request = malloc(sizeof *request);
+    if (request)
+        request->link = link;
+    return request;
+}
+
+static void give_back(struct vlock_request *request)
+{
+    TAILQ_INSERT_HEAD(&request->link->spare, request, entry);
+}
+
+static void unqueue(struct vlock_request_list *list, struct vlock_request *request)
+{
+    if (!request->queued)
+        return;
+    TAILQ_REMOVE(list, request, entry);
+    request->queued = false;
+}
+
+static void finish(struct vlock_request *request, enum vlock_link_outcome outcome,
+                   const redisReply *reply, const char *message)
+{
+    vlock_link_callback *callback = request->callback;
+    request->callback = NULL;
+    if (callback)
+        callback(request->user, outcome, reply, message);
+}
+
+void vlock_link_finish_waiting(struct vlock_link *link, enum vlock_link_outcome outcome,
+                               const char *message)
+{
+    struct vlock_request_list ended = TAILQ_HEAD_INITIALIZER(ended);
+    TAILQ_CONCAT(&ended, &link->waiting, entry);
+    struct vlock_request *request;
+    while ((request = TAILQ_FIRST(&ended))) {
+        unqueue(&ended, request);
+        finish(request, outcome, NULL, message);
+        give_back(request);
+    }
+}
+
+/* ---- deadlines ---- */
+
+static void watch_deadline(struct vlock_link *link, int64_t deadline_ns)
+{
+    if (!deadline_ns || (link->timer_deadline_ns && link->timer_deadline_ns <= deadline_ns))
+        return;
+    link->timer_deadline_ns = deadline_ns;
+    vlock_link_set_timer(link->deadline_timer, deadline_ns - vlock_clock_now());
+}
+
+/* Ends the requests of a list whose deadline has passed, and returns the earliest deadline of the
+ * others; 0: there is none. */
+static int64_t expire(struct vlock_link *link, struct vlock_request_list *list, int64_t now,
+                      enum vlock_link_outcome outcome, const char *message)
+{
+    struct vlock_request *request, *following;
+    int64_t next = 0;
+    for (request = TAILQ_FIRST(list); request; request = following) {
+        following = TAILQ_NEXT(request, entry);
+        if (!request->deadline_ns)
+            continue;
+        if (request->deadline_ns > now) {
+            if (!next || request->deadline_ns < next)
+                next = request->deadline_ns;
+            continue;
+        }
+        unqueue(list, request);
+        finish(request, outcome, NULL, message);
+        if (list == &link->waiting) /* else hiredis still holds it, and on_reply gives it back */
+            give_back(request);
+    }
+    return next;
+}
+
+/* Whether nothing at all was heard while a command waited for all of its time, and none waits that
+ * may take longer. */
+static bool has_gone_silent(const struct vlock_link *link, int64_t now)
+{
+    const struct vlock_request *request;
+    bool is_silent = false;
+    TAILQ_FOREACH (request, &link->inflight, entry) {
+        if (!request->deadline_ns)
+            return false;
+        is_silent = is_silent || (request->deadline_ns <= now && request->sent_ns > link->heard_ns);
+    }
+    return is_silent;
+}
+
+/* The timer is set for the earliest deadline there was when it was set, not moved with every reply:
+ * a busy link looks through its list once per time-out, not once per command. The program may have
+ * been elsewhere meanwhile: what has arrived counts. */
+static void on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct vlock_link *link = arg;
+    int64_t now = vlock_clock_now();
+    char message[600];
+    link->timer_deadline_ns = 0;
+    vlock_link_read(link);
+
+    snprintf(message, sizeof message, "not sent: no connection to %s in time (%s)", link->name,
+             link->trouble[0] ? link->trouble : "still connecting");
+    int64_t next_waiting = expire(link, &link->waiting, now, VLOCK_LINK_FAILED, message);
+    bool is_silent = has_gone_silent(link, now);
+    snprintf(message, sizeof message, "no reply from %s in time", link->name);
+    int64_t next_inflight = expire(link, &link->inflight, now, VLOCK_LINK_AMBIGUOUS, message);
+    watch_deadline(link, next_waiting);
+    watch_deadline(link, next_inflight);
+    if (is_silent && link->context)
+        vlock_link_drop(link, "it was silent for too long", false);
+}
+
+/* ---- commands ---- */
+
+/* The connection ended before this request was answered. */
+static void finish_unanswered(struct vlock_request *request, const redisAsyncContext *context)
+{
+    struct vlock_link *link = request->link;
+    char message[900];
+    const char *why = context->err && context->errstr[0] ? context->errstr : link->trouble;
+    if (link->is_refused && !link->has_served) {
+        snprintf(message, sizeof message, "cannot connect to %s: %s", link->name, link->trouble);
+        finish(request, VLOCK_LINK_FAILED, NULL, message);
+    } else if (request->end_offset > vlock_link_sent_bytes(link, context)) {
+        finish(request, VLOCK_LINK_NOT_SENT, NULL, NULL);
+    } else if (!link->has_served && context->err == REDIS_ERR_PROTOCOL &&
+               strncmp(why, "No support", 10) != 0) {
+        /* no RESP: whatever it is, it ran nothing */
+        snprintf(message, sizeof message, "what answers at %s is no Redis or Valkey: %s",
+                 link->name, why);
+        finish(request, VLOCK_LINK_FAILED, NULL, message);
+    } else {
+        snprintf(message, sizeof message, "the connection to %s ended before the reply came (%s)",
+                 link->name, why);
+        finish(request, VLOCK_LINK_AMBIGUOUS, NULL, message);
+    }
+}
+
+/* A reply that says that we are not wanted here, whatever was asked. */
+static void finish_refused(struct vlock_request *request, const redisReply *reply)
+{
+    struct vlock_link *link = request->link;
+    char message[900];
+    snprintf(message, sizeof message, "cannot connect to %s: the server refused us: %s", link->name,
+             reply->str);
+    finish(request, VLOCK_LINK_FAILED, NULL, message);
+}
+
+static void on_reply(redisAsyncContext *context, void *opaque, void *arg)
+{
+    struct vlock_request *request = arg;
+    struct vlock_link *link = request->link;
+    const redisReply *reply = opaque;
+
+    unqueue(&link->inflight, request);
+    if (!reply) {
+        finish_unanswered(request, context);
+        give_back(request);
+        return;
+    }
+    link->traffic.replies++;
+    link->heard_ns = vlock_clock_now();
+    link->answered_offset = request->end_offset;
+    if (!link->is_proven && reply->type == REDIS_REPLY_ERROR && vlock_link_is_refusal(reply->str)) {
+        finish_refused(request, reply);
+    } else {
+        link->is_proven = link->has_served = true;
+        finish(request, VLOCK_LINK_REPLY, reply, NULL);
+    }
+    give_back(request);
+    vlock_link_check_unasked(link, context);
+}
+
+struct vlock_request *vlock_link_send(struct vlock_link *link, const char *bytes, size_t length,
+                                      int64_t deadline_ns, vlock_link_callback *callback,
+                                      void *user)
+{
+    struct vlock_request *request = take_request(link);
+    if (!request)
+        return NULL;
+    request->callback = callback;
+    request->user = user;
+    request->deadline_ns = deadline_ns;
+    request->sent_ns = 0;
+    request->end_offset = 0;
+    request->queued = true;
+
+    if (link->state == LINK_UP) {
+        if (redisAsyncFormattedCommand(link->context, on_reply, request, bytes, length) !=
+            REDIS_OK) {
+            request->queued = false;
+            give_back(request);
+            return NULL;
+        }
+        link->traffic.commands++;
+        link->pool->commands++;
+        request->sent_ns = vlock_clock_now();
+        link->queued_bytes += length;
+        request->end_offset = link->queued_bytes;
+        TAILQ_INSERT_TAIL(&link->inflight, request, entry);
+    } else {
+        TAILQ_INSERT_TAIL(&link->waiting, request, entry);
+        if (link->state == LINK_DOWN)
+            vlock_link_connect(link);
+    }
+    watch_deadline(link, deadline_ns);
+    return request;
+}
+
+bool vlock_link_cancel(struct vlock_request *request)
+{
+    request->callback = NULL;
+    return request->end_offset != 0;
+}
+
+/* ---- life ---- */
+
+struct vlock_link *vlock_link_new(struct vlock_link_pool *pool, const struct vlock_url *url,
+                                  const struct vlock_link_options *options,
+                                  struct vlock_error *error)
+{
+    struct vlock_link *link = calloc(1, sizeof *link);
+    if (!link)
+        goto failed;
+    TAILQ_INIT(&link->waiting);
+    TAILQ_INIT(&link->inflight);
+    TAILQ_INIT(&link->spare);
+    link->pool = pool;
+    link->options = *options;
+    link->rest_ns = VLOCK_LINK_RECONNECT_FIRST_NS;
+    if (vlock_url_copy(url, &link->url) != 0)
+        goto failed;
+    vlock_url_print(&link->url, link->name, sizeof link->name);
+    link->state_timer = evtimer_new(pool->base, vlock_link_on_state_timer, link);
+    link->deadline_timer = evtimer_new(pool->base, on_deadline, link);
+    if (!link->state_timer || !link->deadline_timer)
+        goto failed;
+    link->next = pool->all;
+    link->place = &pool->all;
+    if (link->next)
+        link->next->place = &link->next;
+    pool->all = link;
+    return link;
+
+failed:
+    vlock_error_set(error, VLOCK_ERR_MEMORY, "out of memory");
+    if (link) {
+        if (link->state_timer)
+            event_free(link->state_timer);
+        if (link->deadline_timer)
+            event_free(link->deadline_timer);
+        vlock_url_clear(&link->url);
+        free(link);
+    }
+    return NULL;
+}
+
+void vlock_link_free(struct vlock_link *link)
+{
+    if (!link || link->is_freed)
+        return;
+    struct vlock_request *request;
+    TAILQ_FOREACH (request, &link->waiting, entry)
+        request->callback = NULL;
+    TAILQ_FOREACH (request, &link->inflight, entry)
+        request->callback = NULL;
+    link->is_freed = true;
+    event_del(link->state_timer);
+    event_del(link->deadline_timer);
+    vlock_link_mark_dirty(link);
+}
+
+static void free_list(struct vlock_request_list *list)
+{
+    struct vlock_request *request;
+    while ((request = TAILQ_FIRST(list))) {
+        TAILQ_REMOVE(list, request, entry);
+        free(request);
+    }
+}
+
+static void release(struct vlock_link *link)
+{
+    *link->place = link->next;
+    if (link->next)
+        link->next->place = link->place;
+    if (link->context) {
+        link->context->data = NULL;
+        redisAsyncFree(link->context);
+    }
+    free_list(&link->waiting);
+    free_list(&link->inflight);
+    free_list(&link->spare);
+    event_free(link->state_timer);
+    event_free(link->deadline_timer);
+    vlock_url_clear(&link->url);
+    free(link);
+}
+
+/* Of a connection on which nothing is under way and nothing was heard lately: the server may have
+ * closed it meanwhile. Nothing that is written to it then is ever answered. */
+static void look_before_writing(struct vlock_link *link)
+{
+    bool is_idle = link->state == LINK_GREETING ||
+                   vlock_link_sent_bytes(link, link->context) == link->answered_offset;
+    if (is_idle && (!link->is_proven || vlock_clock_now() - link->heard_ns > IDLE_NS))
+        vlock_link_read(link);
+}
+
+static bool has_to_write(const struct vlock_link *link)
+{
+    return link->context && (link->state == LINK_UP || link->state == LINK_GREETING) &&
+           sdslen(link->context->c.obuf) > link->written &&
+           !event_pending(link->writable, EV_WRITE, NULL);
+}
+
+static void flush(struct vlock_link *link)
+{
+    if (link->is_refused && link->context) {
+        vlock_link_drop(link, link->trouble, true);
+        return;
+    }
+    if (link->has_to_greet && link->context) {
+        link->has_to_greet = false;
+        vlock_link_greet(link);
+    }
+    if (link->announce) {
+        link->announce = false;
+        vlock_link_finish_waiting(link, VLOCK_LINK_NOT_SENT, NULL);
+    }
+    if (has_to_write(link))
+        look_before_writing(link);
+    if (has_to_write(link) && !link->is_refused)
+        vlock_link_write(link);
+}
+
+void vlock_link_pool_flush(struct vlock_link_pool *pool)
+{
+    struct vlock_link *link = pool->dirty;
+    pool->dirty = NULL;
+    while (link) {
+        struct vlock_link *next = link->next_dirty;
+        link->is_dirty = false;
+        if (link->is_freed)
+            release(link);
+        else
+            flush(link);
+        link = next;
+    }
+}
+
+static int64_t ns_until(const struct event *timer, const struct timeval *now)
+{
+    struct timeval when, left;
+    if (!event_pending(timer, EV_TIMEOUT, &when))
+        return INT64_MAX;
+    evutil_timersub(&when, now, &left);
+    int64_t ns = left.tv_sec * VLOCK_NS_PER_SECOND + left.tv_usec * 1000;
+    return ns > 0 ? ns : 0;
+}
+
+int64_t vlock_link_pool_due(const struct vlock_link_pool *pool)
+{
+    struct timeval now;
+    int64_t due = pool->dirty ? 0 : INT64_MAX;
+    evutil_gettimeofday(&now, NULL);
+    for (const struct vlock_link *link = pool->all; link && due > 0; link = link->next) {
+        int64_t state_ns = ns_until(link->state_timer, &now),
+                deadline_ns = ns_until(link->deadline_timer, &now);
+        due = state_ns < due ? state_ns : due;
+        due = deadline_ns < due ? deadline_ns : due;
+    }
+    return due;
+}
+
+void vlock_link_pool_watch(struct vlock_link_pool *pool)
+{
+    for (struct vlock_link *link = pool->all; link; link = link->next)
+        if (link->context)
+            vlock_host_loop_add(pool->outside, link->context->c.fd,
+                                event_pending(link->writable, EV_WRITE, NULL));
+}
+
+unsigned vlock_link_generation(const struct vlock_link *link)
+{
+    return link->generation;
+}
+
+const char *vlock_link_name(const struct vlock_link *link)
+{
+    return link->name;
+}
+
+const struct vlock_url *vlock_link_url(const struct vlock_link *link)
+{
+    return &link->url;
+}
+
+struct vlock_link_traffic vlock_link_traffic(const struct vlock_link *link)
+{
+    return link->traffic;
+}
+
+bool vlock_link_has_resp3(void)
+{
+#ifdef REDIS_REPLY_MAP
+    return true;
+#else
+    return false;
+#endif
+}
+
+#define TEXT(token) #token
+#define TEXT_OF(macro) TEXT(macro)
+
+const char *vlock_link_library(void)
+{
+    return "hiredis " TEXT_OF(HIREDIS_MAJOR) "." TEXT_OF(HIREDIS_MINOR) "." TEXT_OF(HIREDIS_PATCH);
+}

@@ -1,0 +1,125 @@
+/*
+ * One connection to a server.
+ *
+ * A link wraps a hiredis asynchronous context in libevent. It connects by itself when first used,
+ * authenticates, selects the database of its URL, has a server that it meets for the first time
+ * answer a PING, reconnects when the connection is lost, and gives every command a deadline of its
+ * own. It knows nothing of Lua: a reply is handed to a callback, which may only record it.
+ *
+ * Every command that was accepted by vlock_link_send() ends in exactly one callback, never from
+ * inside vlock_link_send() itself. Commands are not written when they are sent:
+ * vlock_link_pool_flush(), called once a turn of the loop, hands everything that was queued on a
+ * link to its socket in one write.
+ */
+#ifndef VLOCK_LINK_H
+#define VLOCK_LINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/url.h"
+#include "vlock_error.h"
+
+struct event_base;
+struct redisReply;
+struct vlock_link;
+struct vlock_host_loop;
+struct vlock_request;
+
+/* What became of a command. */
+enum vlock_link_outcome {
+    /* `reply` is the server's answer; it is freed after the callback returns. */
+    VLOCK_LINK_REPLY,
+    /* Its last byte never reached the socket, so it did not run: send it again, with the same
+     * deadline. */
+    VLOCK_LINK_NOT_SENT,
+    /* It did not run and there is no use in sending it again now; `message` says why. */
+    VLOCK_LINK_FAILED,
+    /* It reached the socket and no answer came: nobody knows whether it ran; `message` says why. */
+    VLOCK_LINK_AMBIGUOUS,
+};
+
+/* `reply` only with VLOCK_LINK_REPLY, `message` (valid during the call) only with FAILED and
+ * AMBIGUOUS. Must not send, free or raise: it records what it is told and returns. */
+typedef void vlock_link_callback(void *user, enum vlock_link_outcome outcome,
+                                 const struct redisReply *reply, const char *message);
+
+/* The links of one loop. Owned by the caller, who zeroes it and sets `base`, `outside` and perhaps
+ * `make_room`; it must outlive its links. */
+struct vlock_link_pool {
+    struct event_base *base;
+    /* Lets go of descriptors that nobody needs: called where the system has none left. NULL: there
+     * are none. */
+    void (*make_room)(void *owner);
+    void *owner;
+    struct vlock_host_loop *outside; /* is told which sockets there are */
+    int64_t commands;                /* handed to connections, by all links together */
+    struct vlock_link *all;
+    /* Links with something to write, to announce or to free at the next flush. */
+    struct vlock_link *dirty;
+};
+
+struct vlock_link_options {
+    int64_t connect_timeout_ns; /* for one attempt to connect, authentication included */
+    bool is_resp3;              /* speak RESP3: only where vlock_link_has_resp3() */
+    bool reconnects;            /* whether a lost connection is made again by itself */
+};
+
+/* Makes a link to `url` (copied). Does not connect yet. NULL and `error` when out of memory. */
+struct vlock_link *vlock_link_new(struct vlock_link_pool *pool, const struct vlock_url *url,
+                                  const struct vlock_link_options *options,
+                                  struct vlock_error *error);
+
+/* Ends the link. Commands under way end without a callback. The memory is released at the next
+ * flush. NULL is ignored. */
+void vlock_link_free(struct vlock_link *link);
+
+/* Sends one command, already in the wire format (RESP array of bulk strings; copied), with a NUL
+ * behind it that `length` does not count: hiredis looks one byte further. `deadline_ns` is on
+ * vlock_clock_now()'s scale; 0 waits without limit. The handle is good for vlock_link_cancel()
+ * until the callback runs. NULL when out of memory. */
+struct vlock_request *vlock_link_send(struct vlock_link *link, const char *bytes, size_t length,
+                                      int64_t deadline_ns, vlock_link_callback *callback,
+                                      void *user);
+
+/* The callback of this command will not be called. Returns whether the command was handed to the
+ * connection: then nobody knows whether it runs. Else it surely does not. */
+bool vlock_link_cancel(struct vlock_request *request);
+
+/* Writes what was sent since the last flush, one write per link; announces links that came up;
+ * releases freed links. */
+void vlock_link_pool_flush(struct vlock_link_pool *pool);
+
+/* Nanoseconds until the pool wants a turn of the loop though no socket has anything for it: a
+ * time-out, the end of a rest, something to write; 0: now. INT64_MAX: there is nothing. */
+int64_t vlock_link_pool_due(const struct vlock_link_pool *pool);
+
+/* Tells the pool's `outside`, just opened, of the sockets that are open already. */
+void vlock_link_pool_watch(struct vlock_link_pool *pool);
+
+/* How often this link has connected so far. A command that depends on state of the connection
+ * compares it. */
+unsigned vlock_link_generation(const struct vlock_link *link);
+
+/* The URL without its password; valid as long as the link. */
+const char *vlock_link_name(const struct vlock_link *link);
+
+/* Where it connects to; valid as long as the link. Holds the password. */
+const struct vlock_url *vlock_link_url(const struct vlock_link *link);
+
+/* Commands handed to the connection and replies received, since the link was made. */
+struct vlock_link_traffic {
+    int64_t commands;
+    int64_t replies;
+    int64_t writes; /* write system calls that this link asked for */
+};
+struct vlock_link_traffic vlock_link_traffic(const struct vlock_link *link);
+
+/* Whether hiredis understands RESP3: from 1.0 on. */
+bool vlock_link_has_resp3(void);
+
+/* "hiredis 0.14.1". */
+const char *vlock_link_library(void);
+
+#endif

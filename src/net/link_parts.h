@@ -1,0 +1,133 @@
+/* What the three rooms of a link share: link.c has its commands, link_connect.c makes its
+ * connections, link_socket.c reads and writes. */
+#ifndef VLOCK_LINK_PARTS_H
+#define VLOCK_LINK_PARTS_H
+
+#include <sys/queue.h>
+
+#include <event2/event.h>
+#include <hiredis/async.h>
+#include <hiredis/hiredis.h>
+#include <hiredis/sds.h>
+
+#include "base/clock.h"
+#include "net/link.h"
+
+struct vlock_request {
+    TAILQ_ENTRY(vlock_request) entry;
+    struct vlock_link *link;
+    vlock_link_callback *callback; /* NULL: nobody waits for it any more */
+    void *user;
+    int64_t deadline_ns, sent_ns;
+    /* Position of its last byte in the stream of this connection; 0: not handed to it. */
+    uint64_t end_offset;
+    bool queued; /* in a list of its link */
+};
+
+TAILQ_HEAD(vlock_request_list, vlock_request);
+
+enum vlock_link_state {
+    LINK_DOWN,       /* no connection, none wanted yet */
+    LINK_CONNECTING, /* the socket connects */
+    LINK_GREETING,   /* authentication and selection of the database are under way */
+    LINK_UP,
+    LINK_RESTING, /* waits before it connects again */
+};
+
+struct vlock_link {
+    struct vlock_link_pool *pool;
+    struct vlock_link *next_dirty;
+    /* Among all of the pool: the next one, and what points to this one. */
+    struct vlock_link *next, **place;
+    struct vlock_url url;
+    char name[160];
+    struct vlock_link_options options;
+    enum vlock_link_state state;
+    redisAsyncContext *context;
+    struct event *readable, *writable, *state_timer, *deadline_timer;
+    struct vlock_request_list waiting;  /* not handed to hiredis: no connection yet */
+    struct vlock_request_list inflight; /* handed to hiredis, oldest first */
+    struct vlock_request_list spare;
+    int64_t timer_deadline_ns; /* what deadline_timer is set to; 0: nothing */
+    uint64_t queued_bytes;     /* handed to hiredis on this connection */
+    uint64_t answered_offset;  /* end of the last command that was answered on it */
+    size_t written;            /* of what stands in hiredis' buffer: gone already */
+    int64_t heard_ns;          /* when the last reply came, or the connection */
+    int greetings_left;
+    int cut_greetings; /* in a row: connections that ended while we greeted */
+    int64_t rest_ns;
+    int64_t attempt_ns; /* when the present attempt to connect began; 0: there is none */
+    unsigned generation;
+    struct vlock_link_traffic traffic;
+    bool is_dirty, is_flushing, is_freed, announce;
+    bool holds_sigpipe; /* while hiredis writes: the program does not ignore it */
+    /* A reply came since it connected: what accepts and hangs up at once is not connected to
+     * without a rest. */
+    bool is_proven;
+    bool has_served;    /* a reply came at any time: it is a Redis server that will have us */
+    bool has_to_greet;  /* at the next flush */
+    bool has_failed;    /* to be served, since it was last */
+    bool has_made_room; /* of descriptors, since it connected last */
+    bool is_refused;    /* by what was heard on this connection: it is to be dropped */
+    char proof[20];     /* what the server is asked to say first, to show that it is one */
+    char trouble[256];  /* why the last connection ended or was not made */
+};
+
+#define VLOCK_LINK_RECONNECT_FIRST_NS (10 * 1000 * 1000LL)
+
+/* ---- link.c ---- */
+
+/* Has vlock_link_pool_flush() look at this link. */
+void vlock_link_mark_dirty(struct vlock_link *link);
+
+/* Ends all that waits for a connection in the same way. */
+void vlock_link_finish_waiting(struct vlock_link *link, enum vlock_link_outcome outcome,
+                               const char *message);
+
+/* Sets a timer of the link; a delay below 0 is none. */
+void vlock_link_set_timer(struct event *timer, int64_t delay_ns);
+
+/* ---- link_connect.c ---- */
+
+/* Begins to connect, from the loop, after a rest where the last attempts failed. */
+void vlock_link_connect(struct vlock_link *link);
+
+/* Serves LINK_RESTING, LINK_CONNECTING and LINK_GREETING; arg: the link. */
+void vlock_link_on_state_timer(evutil_socket_t fd, short what, void *arg);
+
+/* Ends the present connection from our side. Not from inside one of its own callbacks. hopeless:
+ * there is no use in another attempt now. */
+void vlock_link_drop(struct vlock_link *link, const char *why, bool hopeless);
+
+/* Logs in, and what else comes before commands: after the socket has connected, from the flush. */
+void vlock_link_greet(struct vlock_link *link);
+
+/* Notes that the server does not want us, or is none: the connection is dropped at the next flush.
+ * Safe in callbacks. */
+void vlock_link_refuse(struct vlock_link *link, const char *why);
+
+/* Whether this error, the first thing heard on a connection, is a refusal at the door and no answer
+ * to a command. */
+bool vlock_link_is_refusal(const char *error);
+
+/* ---- link_socket.c ---- */
+
+/* Has libevent wait for the socket of a context that was just made. -1: out of memory. */
+int vlock_link_attach_events(struct vlock_link *link);
+
+/* Writes what stands in hiredis' buffer; what is left goes when the socket takes it. */
+void vlock_link_write(struct vlock_link *link);
+
+/* Reads all that has arrived, and calls the callbacks for it. Not from inside one of them. The
+ * connection may have ended afterwards. */
+void vlock_link_read(struct vlock_link *link);
+
+/* To be called in each callback of a reply: what stands behind the last reply that is due was not
+ * asked for, and hiredis must not see it. */
+void vlock_link_check_unasked(struct vlock_link *link, redisAsyncContext *context);
+
+/* How many bytes of this connection's commands have gone. `context`: the link's, which it may have
+ * let go of already while hiredis ends it. */
+uint64_t vlock_link_sent_bytes(const struct vlock_link *link, const redisAsyncContext *context);
+
+#endif

@@ -1,0 +1,76 @@
+/* What the rooms of the scheduler share: scheduler.c turns the loop, waiting.c is where it waits,
+ * interrupt.c ends what runs in it. */
+#ifndef VLOCK_SCHEDULER_PARTS_H
+#define VLOCK_SCHEDULER_PARTS_H
+
+#include <signal.h>
+
+#include "base/numeric_locale.h"
+#include "net/host_loop.h"
+#include "task/scheduler.h"
+#include "task/task_parts.h"
+#include "base/timers.h"
+
+struct event;
+struct event_base;
+
+struct vlock_scheduler {
+    lua_State *L;
+    pid_t process; /* that made it */
+    struct event_base *base;
+    struct vlock_link_pool links;
+    struct vlock_task *current;
+    lua_State *volatile running; /* the innermost coroutine that runs, for the interrupt */
+    /* A coroutine that resumed another one from where it cannot yield itself. */
+    lua_State *unyieldable;
+    struct vlock_run *run; /* the present one: the innermost */
+    struct vlock_run outermost;
+    struct vlock_timers timers; /* of parked tasks */
+    struct event *timer;
+    int64_t timer_ns; /* what the timer is set to; 0: not set */
+    int wake_pipe[2];
+    struct event *wake_event;
+    volatile sig_atomic_t is_interrupted;
+    const char *volatile reason;
+    char *interrupted_at; /* the traceback of the code that had to be stopped */
+    /* Of the loop; as of the last look, and of the last question. */
+    volatile uint64_t turns, turns_seen, turns_heard;
+    volatile sig_atomic_t is_watched;
+    int interrupt_handler;                        /* a reference in the registry */
+    void (*log)(void *user, const char *message); /* NULL: nobody listens */
+    void *log_user;
+    /* Why the variables are closed from which what runs now is called; NULL: they are not. */
+    const char *closing;
+    locale_t locale;             /* for a guest's tasks: see numeric_locale.h */
+    bool is_guest;               /* in a Lua state that is not the engine's */
+    int live_count;              /* tasks of all runs */
+    int awaited;                 /* parked tasks that wait for a reply */
+    bool was_cut_before_sending; /* see scheduler.h */
+    struct vlock_host_loop outside;
+};
+
+/* ---- waiting.c ---- */
+
+/* Sets up what is waited for. -1 and errno on failure; close frees what there is then, too. */
+int vlock_waiting_open(struct vlock_scheduler *scheduler);
+void vlock_waiting_close(struct vlock_scheduler *scheduler);
+
+/* Waits for something to happen, where it may, lets events have their callbacks, and wakes who has
+ * slept long enough. */
+void vlock_waiting_turn(struct vlock_scheduler *scheduler, bool may_sleep);
+
+/* Tells a loop outside when it is to come back. */
+void vlock_waiting_tell_outside(struct vlock_scheduler *scheduler);
+
+/* ---- interrupt.c ---- */
+
+/* Whether the run goes on after an interrupt: the script takes care of it itself. */
+bool vlock_interrupt_is_handled(struct vlock_scheduler *scheduler);
+
+/* Has this coroutine raise the interrupt's reason at its next instruction. */
+void vlock_interrupt_hook(lua_State *L);
+
+/* Forgets what the run that ends here had asked for: to be watched, to be told of an interrupt. */
+void vlock_interrupt_forget(struct vlock_scheduler *scheduler);
+
+#endif
