@@ -15,9 +15,9 @@
  * parent's; the child opens an engine of its own.
  *
  *     struct vlock_error error;
- *     vlock_engine *engine = vlock_open(&(struct vlock_options){.url = "redis://localhost"},
- *     &error); if (!engine || vlock_run_string(engine, "return redis.call('PING')", "=ping", NULL,
- *     print_reply, NULL, &error) != 0)
+ *     struct vlock_options options = {.url = "redis://localhost"};
+ *     vlock_engine *engine = vlock_open(&options, &error);
+ *     if (!engine || vlock_run_file(engine, "ping.lua", NULL, print_reply, NULL, &error) != 0)
  *         fprintf(stderr, "%s\n", error.message);
  *     vlock_close(engine);
  */
@@ -81,8 +81,8 @@ typedef void vlock_reply_callback(void *user, const struct vlock_reply *reply);
  * failure: VLOCK_ERR_USAGE for a bad url. */
 VLOCK_API vlock_engine *vlock_open(const struct vlock_options *options, struct vlock_error *error);
 
-/* Ends everything that still runs in it, its connections and its private server. NULL is ignored.
- * */
+/* Ends everything that still runs in it, its connections and its private server. NULL is
+ * ignored. */
 VLOCK_API void vlock_close(vlock_engine *engine);
 
 /* Runs Lua source, or a file, and everything it spawned, to the end. Blocks. 0, or -1 and `error`:
@@ -157,8 +157,8 @@ VLOCK_API int vlock_get(vlock_engine *engine, const char *key, size_t key_size,
 /* One attempt to write `value` (NULL: to delete) over the state `expected`: its stamp where it has
  * one, else its version; NULL: that of a cell that was never written. `now`, which may be NULL,
  * becomes the new state after VLOCK_COMMITTED, and the one that stands there after VLOCK_CONFLICT;
- * where there is no memory for it, it stays zero, stamp NULL, and the outcome holds all the same.
- * */
+ * where there is no memory for it, it stays zero, stamp NULL, and the outcome holds all the
+ * same. */
 VLOCK_API enum vlock_outcome vlock_compare_and_set(vlock_engine *engine, const char *key,
                                                    size_t key_size, const char *value, size_t size,
                                                    const struct vlock_state *expected,

@@ -16,8 +16,8 @@ struct vlock_timers {
     int count, capacity;
 };
 
-/* Makes room for `count` timers in all, so that setting one cannot fail. False when out of memory.
- * */
+/* Makes room for `count` timers in all, so that setting one cannot fail. False when out of
+ * memory. */
 bool vlock_timers_reserve(struct vlock_timers *timers, int count);
 
 /* Sets a timer that is not set. There must be room. */

@@ -130,8 +130,8 @@ static int l_set_up(lua_State *L)
     setup->engine->scheduler = vlock_scheduler_new(L);
     vlock_scheduler_set_log(setup->engine->scheduler, log_warning, setup->engine);
     luaL_openlibs(L);
-    /* Most of what an update makes is dead at its end: measured 14 % more commits than incremental.
-     * */
+    /* Most of what an update makes is dead at its end: measured 14 % more commits than
+     * incremental. */
     lua_gc(L, LUA_GCGEN, 0, 0);
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
     put_libraries(L, setup);
@@ -146,8 +146,8 @@ static int l_set_up(lua_State *L)
     return 0;
 }
 
-/* Runs protected, in somebody else's state. Returns the libraries, which are not to be seen there.
- * */
+/* Runs protected, in somebody else's state. Returns the libraries, which are not to be seen
+ * there. */
 static int l_set_up_guest(lua_State *L)
 {
     struct setup *setup = lua_touserdata(L, 1);

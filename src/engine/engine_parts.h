@@ -1,5 +1,5 @@
-/* What the rooms of an engine share: engine.c opens and closes it, run.c runs what is given to it.
- * */
+/* What the rooms of an engine share: engine.c opens and closes it, run.c runs what is given to
+ * it. */
 #ifndef VLOCK_ENGINE_PARTS_H
 #define VLOCK_ENGINE_PARTS_H
 

@@ -81,8 +81,8 @@ static bool is_subscription_to_hiredis(const char *name)
     return false;
 }
 
-/* XREAD and XREADGROUP: BLOCK is an option where options stand, and a name behind GROUP or STREAMS.
- * */
+/* XREAD and XREADGROUP: BLOCK is an option where options stand, and a name behind GROUP or
+ * STREAMS. */
 static bool reads_and_waits(lua_State *L, int first, int last)
 {
     int index = first + 1;

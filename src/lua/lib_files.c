@@ -89,8 +89,8 @@ static bool ends_in_lua(const char *name)
     return length > 4 && strcmp(name + length - 4, ".lua") == 0;
 }
 
-/* lua_files(folder): the names of the *.lua files in it, sorted; nil where there is no such folder.
- * */
+/* lua_files(folder): the names of the *.lua files in it, sorted; nil where there is no such
+ * folder. */
 static int l_lua_files(lua_State *L)
 {
     DIR *list = opendir(luaL_checkstring(L, 1));

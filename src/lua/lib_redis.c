@@ -178,8 +178,8 @@ static int l_connect(lua_State *L)
     return 1;
 }
 
-/* Pushes the connection that the running task's commands use: its own, or the one that is shared.
- * */
+/* Pushes the connection that the running task's commands use: its own, or the one that is
+ * shared. */
 static void push_present_connection(lua_State *L, struct library *library)
 {
     vlock_task_push_local(library->scheduler, L);

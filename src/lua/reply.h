@@ -30,8 +30,8 @@ void vlock_reply_push_error(lua_State *L, const char *text, const char *outcome)
 
 /* Appends the command that stands in L's stack slots first … last to `buffer`, as RESP, with a NUL
  * behind it that its length does not count. Strings and numbers only: raises a Lua error, in Redis'
- * words, at anything else, and where there is nothing. `origin` names the function in the message.
- * */
+ * words, at anything else, and where there is nothing. `origin` names the function in the
+ * message. */
 void vlock_reply_encode_command(lua_State *L, int first, int last, struct vlock_buffer *buffer,
                                 const char *origin);
 

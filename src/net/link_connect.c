@@ -206,8 +206,8 @@ static void on_connected(const redisAsyncContext *context, int status)
     if (!link)
         return;
     if (status == REDIS_OK) {
-        /* Hiredis would write the greeting at once, and lose what a server that hangs up has said.
-         * */
+        /* Hiredis would write the greeting at once, and lose what a server that hangs up has
+         * said. */
         link->state = LINK_GREETING;
         link->has_to_greet = true;
         vlock_link_mark_dirty(link);

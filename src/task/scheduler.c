@@ -183,8 +183,8 @@ static int l_describe_closing(lua_State *L)
     return 0;
 }
 
-/* Closes the variables of a task that is ended where it stands. Nobody else hears of their errors.
- * */
+/* Closes the variables of a task that is ended where it stands. Nobody else hears of their
+ * errors. */
 static void close_variables(struct vlock_task *task)
 {
     struct vlock_scheduler *s = task->scheduler;

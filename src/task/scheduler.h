@@ -84,8 +84,8 @@ bool vlock_scheduler_is_running(const struct vlock_scheduler *scheduler);
 bool vlock_scheduler_was_cut_before_sending(const struct vlock_scheduler *scheduler);
 
 /* Sets the present run aside: until vlock_scheduler_leave(), tasks are spawned into `run` (zeroed
- * here), which is to be started, and turned to its end, before. No other task is resumed meanwhile.
- * */
+ * here), which is to be started, and turned to its end, before. No other task is resumed
+ * meanwhile. */
 void vlock_scheduler_enter(struct vlock_scheduler *scheduler, struct vlock_run *run);
 void vlock_scheduler_leave(struct vlock_scheduler *scheduler);
 
@@ -99,8 +99,8 @@ struct vlock_task *vlock_scheduler_current(struct vlock_scheduler *scheduler);
 void vlock_scheduler_check_can_wait(struct vlock_scheduler *scheduler, lua_State *L,
                                     const char *what);
 
-/* Why variables are closed from now on, for that error: "whose task was ended". NULL: they are not.
- * */
+/* Why variables are closed from now on, for that error: "whose task was ended". NULL: they are
+ * not. */
 void vlock_scheduler_set_closing(struct vlock_scheduler *scheduler, const char *why);
 
 /* Whether the running code may park: it belongs to a task, and nothing is in the way. */

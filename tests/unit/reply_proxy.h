@@ -6,8 +6,8 @@
 
 enum reply_proxy_mode {
     PROXY_PASSES,
-    /* The request that holds the word, and what follows it, reach the server; no reply comes back.
-     * */
+    /* The request that holds the word, and what follows it, reach the server; no reply comes
+     * back. */
     PROXY_HOLDS,
     PROXY_CUTS, /* the same, and the connection ends when the reply would come */
 };

@@ -244,8 +244,8 @@ static void a_child_is_refused_and_its_parent_not_disturbed(void **state)
     }
 }
 
-/* The parent waits for a reply and for a point in time, in a loop of its own, while its child ends.
- * */
+/* The parent waits for a reply and for a point in time, in a loop of its own, while its child
+ * ends. */
 static void a_child_of_a_run_leaves_the_parents_loop_alone(void **state)
 {
     static const char source[] = "local own = redis.connect() local t = vlock.spawn(function() "
