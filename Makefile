@@ -71,7 +71,7 @@ LIBRARY_OBJECTS := $(LIBRARY_SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/built_in_lua.o
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/unit/test_*.c)))
 PUBLIC_HEADERS := vlock.h vlock_error.h vlock_reply.h
 
-.PHONY: all test bench lint install uninstall clean unit-tests FORCE
+.PHONY: all test bench lint manual install uninstall clean unit-tests FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -126,6 +126,14 @@ build/built_in_lua.c: $(LUA_FILES) $(LUA_FOLDERS) scripts/build/embed
 	@mkdir -p $(@D)
 	scripts/build/embed lua >$@
 
+# Man pages and completions, from what vlockrun says of its own command line.
+MANUAL := vlockrun.1 vlock.3 vlock-policy.5 vlockrun.bash _vlockrun vlockrun.fish
+manual: $(addprefix build/manual/,$(MANUAL))
+$(addprefix build/manual/,$(MANUAL)) &: vlockrun $(wildcard src/manual/*) src/vlock.h \
+  scripts/build/manual.lua $(BUILD)/prefix
+	@mkdir -p $(@D)
+	./vlockrun scripts/build/manual.lua $(@D) '$(PREFIX)'
+
 unit-tests: $(UNIT_TESTS)
 $(BUILD)/tests/unit/test_outcomes: $(BUILD)/tests/unit/reply_proxy.o
 $(UNIT_TESTS): $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libvlock.a
@@ -147,9 +155,13 @@ BIN := $(DESTDIR)$(PREFIX)/bin
 LIB := $(DESTDIR)$(PREFIX)/lib
 LUA_LIB := $(LIB)/lua/5.4
 INCLUDE := $(DESTDIR)$(PREFIX)/include
-SHARE := $(DESTDIR)$(PREFIX)/share/vlock
+DATA := $(DESTDIR)$(PREFIX)/share
+SHARE := $(DATA)/vlock
+BASH_COMPLETION := $(DATA)/bash-completion/completions
+ZSH_COMPLETION := $(DATA)/zsh/site-functions
+FISH_COMPLETION := $(DATA)/fish/vendor_completions.d
 
-install: all
+install: all manual
 	install -d $(BIN) $(LIB)/pkgconfig $(LUA_LIB) $(INCLUDE) $(addprefix $(SHARE)/,$(LUA_FOLDERS))
 	install -m 755 vlockrun $(BIN)/vlockrun
 	install -m 644 build/libvlock.a $(LIB)/libvlock.a
@@ -160,11 +172,21 @@ install: all
 	scripts/build/pkgconfig '$(PREFIX)' '$(VERSION)' $(PACKAGES) >$(LIB)/pkgconfig/vlock.pc
 	chmod 644 $(LIB)/pkgconfig/vlock.pc
 	set -e; for file in $(LUA_FILES); do install -m 644 $$file $(SHARE)/$$file; done
+	install -d $(DATA)/man/man1 $(DATA)/man/man3 $(DATA)/man/man5
+	install -d $(BASH_COMPLETION) $(ZSH_COMPLETION) $(FISH_COMPLETION)
+	install -m 644 build/manual/vlockrun.1 $(DATA)/man/man1
+	install -m 644 build/manual/vlock.3 $(DATA)/man/man3
+	install -m 644 build/manual/vlock-policy.5 $(DATA)/man/man5
+	install -m 644 build/manual/vlockrun.bash $(BASH_COMPLETION)/vlockrun
+	install -m 644 build/manual/_vlockrun $(ZSH_COMPLETION)
+	install -m 644 build/manual/vlockrun.fish $(FISH_COMPLETION)
 
 uninstall:
 	rm -f $(BIN)/vlockrun $(LIB)/libvlock.a $(LIB)/libvlock.so $(LIB)/libvlock.so.0 $(LIB)/pkgconfig/vlock.pc \
 	  $(LUA_LIB)/vlock.so \
 	  $(addprefix $(INCLUDE)/,$(PUBLIC_HEADERS)) $(addprefix $(SHARE)/,$(LUA_FILES))
+	rm -f $(DATA)/man/man1/vlockrun.1 $(DATA)/man/man3/vlock.3 $(DATA)/man/man5/vlock-policy.5
+	rm -f $(BASH_COMPLETION)/vlockrun $(ZSH_COMPLETION)/_vlockrun $(FISH_COMPLETION)/vlockrun.fish
 	test ! -d $(SHARE) || find $(SHARE) -depth -type d -empty -exec rmdir {} ';'
 
 clean:

@@ -1,9 +1,7 @@
 /*
- * The command line of vlockrun: what each option is called, what it takes and what it says of
- * itself, in one table.
- *
- * What an option means for a run is decided in lua/vlock/command/main.lua; here it is read, checked
- * by form, and passed on by name.
+ * The command line of vlockrun, read. Which options there are stands in option_table.h. What an
+ * option means for a run is decided in lua/vlock/command/main.lua; here it is read, checked by
+ * form, and passed on by name.
  */
 #ifndef VLOCK_OPTIONS_H
 #define VLOCK_OPTIONS_H
@@ -11,7 +9,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "vlock_error.h"
 
@@ -20,7 +17,8 @@ struct vlock_command_line {
     const char *password_file; /* --password-file, else NULL */
     uint64_t seed;             /* 0: not given */
     int64_t timeout_ns;        /* 0: none */
-    bool wants_help, wants_version;
+    bool wants_help, wants_version, wants_json;
+    const char *topic; /* of the help: a verb or an option; NULL: all of it */
     /* "name=value" for every option of a run in the order given, then "--", then FILE and what
      * follows it. */
     const char **words;
@@ -32,7 +30,5 @@ struct vlock_command_line {
 int vlock_command_line_parse(int argc, char **argv, struct vlock_command_line *line,
                              struct vlock_error *error);
 void vlock_command_line_clear(struct vlock_command_line *line);
-
-void vlock_command_line_help(FILE *out);
 
 #endif

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "command/help.h"
 #include "command/options.h"
 #include "base/printable.h"
 #include "base/secret.h"
@@ -265,6 +266,14 @@ static void free_words(char **words)
     free(words);
 }
 
+static int print_help(const struct vlock_command_line *line, struct vlock_error *error)
+{
+    if (!line->wants_json)
+        return vlock_help_print(line->topic, stdout, error) == 0 ? EXIT_FINE : EXIT_USAGE;
+    vlock_help_print_json(stdout);
+    return EXIT_FINE;
+}
+
 int main(int argc, char **argv)
 {
     struct vlock_command_line line;
@@ -278,8 +287,7 @@ int main(int argc, char **argv)
     if (vlock_command_line_parse(argc, words, &line, &error) != 0) {
         code = EXIT_USAGE;
     } else if (line.wants_help) {
-        vlock_command_line_help(stdout);
-        code = EXIT_FINE;
+        code = print_help(&line, &error);
     } else if (line.wants_version) {
         printf("vlockrun %s (%s)\n", vlock_version(), vlock_library_versions());
         code = EXIT_FINE;

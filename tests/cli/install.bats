@@ -93,13 +93,13 @@ END
     [ "$(compiled)" = "" ]
     touch src/base/sha1.c
     [ "$(compiled)" = "sha1.c " ]
-    [ "$(compiled PREFIX=/elsewhere)" = "lib_vlock.c " ]
-    [ "$(compiled)" = "lib_vlock.c " ]
+    [ "$(compiled PREFIX=/elsewhere)" = "lib_files.c " ]
+    [ "$(compiled)" = "lib_files.c " ]
     touch src/base/histogram.h
     [[ "$(compiled)" == *"histogram.c"*"lib_lab.c"* ]]
     rm lua/backoff/fixed.lua
     [ "$(compiled)" = "built_in_lua.c " ]
-    run ./vlockrun -e 'return require("vlock.core").source("backoff/fixed.lua")'
+    run ./vlockrun -e 'return require("vlock.files").built_in("backoff/fixed.lua")'
     [[ $output != *function* ]]
     # Other flags: everything; another kind leaves the objects of the first alone.
     [[ "$(compiled CFLAGS=-O1)" == *"buffer.c"*"vlockrun.c"* ]]

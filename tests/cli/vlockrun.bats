@@ -154,12 +154,6 @@ load environment
     [[ $output =~ ^vlockrun\ [0-9.]+\ \(hiredis\ [0-9.]+,\ Lua\ 5\.4\.[0-9]+,\ libevent\ [0-9.]+ ]]
 }
 
-@test "every option of --help is in the README" {
-    "$vlockrun" --help | grep -oE -- '--[a-z][a-z-]+' | sort -u | while read -r option; do
-        grep -q -- "$option" "$TOP/README.md" || { echo "$option"; return 1; }
-    done
-}
-
 @test "scripts use VLOCK_REDIS_URL, the lab never does" {
     start_server s
     cli SET here yes >/dev/null

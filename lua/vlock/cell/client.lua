@@ -3,7 +3,7 @@
 
 local cache = require "vlock.cell.cache"
 local cells = require "vlock.cell.cell"
-local read_options = require "vlock.cell.options"
+local options = require "vlock.cell.options"
 local codecs = require "vlock.cell.codec"
 local combine = require "vlock.cell.combine"
 local misuse = require "vlock.script.misuse"
@@ -55,7 +55,7 @@ function Client:plan(key, opts)
   end
   local plan = self.plans[opts]
   if not plan then
-    local read = read_options(opts)
+    local read = options.read(opts)
     plan = {
       store = of_script(self.stores, read.store or "plain"),
       store_name = tostring(read.store or "plain"),

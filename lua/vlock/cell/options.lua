@@ -72,6 +72,8 @@ for name in pairs(READERS) do
 end
 table.sort(NAMES)
 
+local options = { names = NAMES } -- sorted
+
 local function refuse_name(name)
   misuse("unknown option '%s'%s; there are: %s", tostring(name), did_you_mean(name, NAMES),
     table.concat(NAMES, ", "))
@@ -79,7 +81,7 @@ end
 
 --- The options as the rest of the library takes them, times in seconds. Raises what is wrong, at
 -- the script's call.
-return function(opts)
+function options.read(opts)
   if type(opts) ~= "table" then
     misuse("the options must be a table, not %s", type(opts))
   end
@@ -94,3 +96,5 @@ return function(opts)
   end
   return read
 end
+
+return options

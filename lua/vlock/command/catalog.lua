@@ -11,6 +11,7 @@ local KINDS = { "retry", "backoff", "merge", "store" }
 local templates = {
   retry = [[
 -- retry "NAME": what it does, and why.
+---@type vlock.policy
 return {
   doc = "Go on while …",
   -- A number is a count; a text like "2ms" is a duration, which reaches p in seconds.
@@ -25,6 +26,7 @@ return {
 ]],
   backoff = [[
 -- backoff "NAME": what it does, and why.
+---@type vlock.policy
 return {
   doc = "Sleep …",
   -- A text like "2ms" is a duration, which reaches p in seconds; a number is a count.
@@ -37,6 +39,7 @@ return {
   merge = [[
 -- merge "NAME": what it does, and why. A pure function of base, theirs and mine, for Lua 5.1 and
 -- 5.4.
+---@type vlock.policy
 return {
   doc = "Write …",
   -- The value to write over theirs; nil: the update function is called again, on theirs.
@@ -50,6 +53,7 @@ return {
 ]],
   store = [[
 -- store "NAME": what it does, and why.
+---@type vlock.store
 return {
   doc = "…",
   read = function(cell)                     -- value (nil: absent) and stamp, in one atomic step
@@ -160,6 +164,17 @@ local function write_new(path, text)
   file:close()
 end
 
+-- Where the definitions lie that lua-language-server completes and checks policies by.
+local function for_editors()
+  for _, folder in ipairs { "lua/vlock/library", files.share_folder .. "/lua/vlock/library" } do
+    if files.identify(folder) == "folder" then
+      return ("completion in an editor: lua-language-server, with %s among workspace.library")
+        :format(files.real(folder))
+    end
+  end
+  return ""
+end
+
 --- Writes KIND/NAME.lua and KIND/NAME_test.lua from templates; returns what to do next. Raises
 -- rather than overwrite.
 function catalog.new(kind, name)
@@ -175,8 +190,9 @@ function catalog.new(kind, name)
   write_new(test, ("-- Run it with: vlockrun %s\n"):format(test)
     .. (test_templates[kind]:gsub("NAME", name)) ..
     'print("' .. name .. ': fine")\n')
-  return ("wrote %s and %s\n  vlockrun %s\n  vlockrun %s"):format(path, test, test,
-    kind == "store" and "--store " .. path .. " -e '{ backoff = \"full_jitter\" }'" or path)
+  return ("wrote %s and %s\n  vlockrun %s\n  vlockrun %s\n%s"):format(path, test, test,
+    kind == "store" and "--store " .. path .. " -e '{ backoff = \"full_jitter\" }'" or path,
+    for_editors())
 end
 
 return catalog

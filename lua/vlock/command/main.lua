@@ -73,7 +73,7 @@ end
 -- ---- the script
 
 -- Words that stand where a file would: see `verbs`.
-local VERBS = { "compare", "list", "new", "show", "verify" }
+local VERBS = { "compare", "help", "list", "new", "show", "verify" }
 
 -- What may stand in the place of a file's name: verbs, and policies.
 local function words_for_a_file()

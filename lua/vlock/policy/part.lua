@@ -17,8 +17,11 @@ local DELETE = require("vlock.cell.update").DELETE
 
 local part = { KINDS = { "retry", "backoff", "merge" } }
 
-local FIELDS = { "retry", "backoff", "merge", "params", "doc", "name", "scenario", "on_conflict",
+--- The fields of a policy's table.
+part.FIELDS = { "retry", "backoff", "merge", "params", "doc", "name", "scenario", "on_conflict",
   "on_commit", "on_give_up", "on_success" }
+
+local FIELDS = part.FIELDS
 
 -- What each field of a policy's table may hold, and how that is said.
 local part_types = { ["function"] = true, string = true, table = true,
