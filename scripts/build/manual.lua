@@ -122,7 +122,8 @@ _vlockrun() {
     COMPREPLY=()
     case $before in
     %s) COMPREPLY=($(compgen -f -- "$word")) && return ;;
-    -s|--store) COMPREPLY=($(compgen -W 'plain watch ifeq' -- "$word") $(compgen -f -X '!*.lua' -- "$word")) && return ;;
+    -s|--store) COMPREPLY=($(compgen -W 'plain watch ifeq' -- "$word") $(compgen -f -X '!*.lua' -- "$word"))
+        return ;;
     %s) return ;;
     esac
     case $word in

@@ -82,7 +82,7 @@ manual() {
 @test "bash completes options, verbs, policies and files" {
     folder=$(manual)
     touch mine.lua
-    cat >words.bash <<'.'
+    cat >asked.bash <<'.'
 PATH=$(dirname "$2"):$PATH
 . "$1/vlockrun.bash"
 complete_words() {
@@ -99,7 +99,7 @@ complete_words vlockrun --report mi
 complete_words vlockrun --store w
 complete_words vlockrun --workers ""
 .
-    run -0 bash words.bash "$folder" "$vlockrun"
+    run -0 bash asked.bash "$folder" "$vlockrun"
     echo "$output"
     [ "$output" = $'--workers\ncompare\nfull_jitter\nmin mine.lua\nmine.lua\nwatch' ]
 }

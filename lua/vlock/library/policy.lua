@@ -21,7 +21,8 @@
 ---@field now fun(): number seconds on a clock that never goes back
 
 ---@alias vlock.retry_more string | number why it gives up, or until when it goes on
----@alias vlock.retry_function fun(p: table, c: vlock.conflict): boolean, vlock.retry_more?, function?
+---@alias vlock.retry_function
+---| fun(p: table, c: vlock.conflict): boolean, vlock.retry_more?, function?
 ---@alias vlock.backoff_function fun(p: table, c: vlock.conflict): number
 ---@alias vlock.merge_function fun(p: table, c: vlock.conflict): any
 ---@alias vlock.retry string | table | vlock.retry_function
@@ -69,8 +70,9 @@
 ---@field version integer
 
 ---"committed" and the new stamp; or "conflict", and the value and the stamp that stand there.
----@alias vlock.commit_function fun(cell: vlock.cell, base: vlock.base, value: string?, token: string):
----  string, string?, string?
+---@alias vlock.committed "committed" | "conflict"
+---@alias vlock.commit_function
+---| fun(cell: vlock.cell, base: vlock.base, value?: string, token: string): vlock.committed, ...
 
 ---@class vlock.store
 ---@field doc? string
