@@ -37,6 +37,8 @@ ifneq ($(filter test unit-tests,$(MAKECMDGOALS)),)
 $(call need,cmocka,$(call first_package,cmocka),libcmocka-dev)
 endif
 PACKAGES := hiredis libevent $(LUA_PC) $(CJSON_PC)
+# Lines at the prompt are edited where it is there. Of the command alone, not of the library.
+EDIT_PC := $(call first_package,libedit)
 
 # ---- how it is built ----
 
@@ -56,7 +58,9 @@ ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -fPIC -fvisibility=hidden \
   $(if $(WERROR),-Werror) $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-omit-frame-pointer -fno-sanitize-recover=all) \
   $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)) -Isrc $(CPPFLAGS) $(CFLAGS)
 ALL_LDFLAGS := $(if $(SANITIZER),-fsanitize=$(SANITIZER)) $(LDFLAGS)
-LUA_LIBS := $(shell $(PKG_CONFIG) --libs $(LUA_PC) 2>/dev/null)
+LUA_EDIT_LIBS := $(if $(EDIT_PC),$(shell $(PKG_CONFIG) --libs $(EDIT_PC) 2>/dev/null))
+LIBS := $(shell $(PKG_CONFIG) --libs $(LUA_PC) 2>/dev/null)
+EDIT_LIBS := $(if $(EDIT_PC),$(shell $(PKG_CONFIG) --libs $(EDIT_PC) 2>/dev/null))
 LIBS := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null) -lm
 COMPILE = @mkdir -p $(@D)$(newline)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
@@ -88,7 +92,7 @@ endef
 build/kind: FORCE
 	$(call record,$(KIND))
 $(BUILD)/flags: FORCE
-	$(call record,$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBS) $(LIBRARY_SOURCES))
+	$(call record,$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBS) $(EDIT_LIBS) $(LIBRARY_SOURCES))
 $(BUILD)/prefix: FORCE
 	$(call record,$(PREFIX))
 
@@ -104,7 +108,7 @@ build/vlock.so: $(BUILD)/vlock.so build/kind
 	cp -f $< $@
 
 $(BUILD)/vlockrun: $(COMMAND_OBJECTS) $(BUILD)/libvlock.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(EDIT_LIBS)
 $(BUILD)/libvlock.a: $(LIBRARY_OBJECTS)
 	rm -f $@
 	$(AR) rcs $@ $^
@@ -115,6 +119,8 @@ $(BUILD)/libvlock.so.0: $(LIBRARY_OBJECTS)
 $(BUILD)/vlock.so: $(MODULE_OBJECTS) $(BUILD)/libvlock.a
 	$(CC) -shared -Wl,--exclude-libs,libvlock.a $(ALL_LDFLAGS) -o $@ $^ $(filter-out $(LUA_LIBS),$(LIBS))
 
+$(BUILD)/src/command/line_editor.o: private ALL_CFLAGS += $(if $(EDIT_PC),-DVLOCK_LIBEDIT \
+  $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags $(EDIT_PC) 2>/dev/null)))
 $(SHARE_ROOM): private ALL_CFLAGS += -DVLOCK_SHARE_DIR='"$(PREFIX)/share/vlock"'
 $(SHARE_ROOM): $(BUILD)/prefix
 $(BUILD)/%.o: %.c $(BUILD)/flags

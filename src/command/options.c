@@ -79,6 +79,8 @@ static int take(struct vlock_command_line *line, const struct vlock_option *opti
         return -1;
     if (strcmp(option->name, "help") == 0)
         line->wants_help = true;
+    else if (strcmp(option->name, "eval") == 0)
+        line->has_chunk = true;
     else if (strcmp(option->name, "json") == 0)
         line->wants_json = true;
     else if (strcmp(option->name, "version") == 0)
@@ -182,6 +184,7 @@ int vlock_command_line_parse(int argc, char **argv, struct vlock_command_line *l
     }
     while (at < argc)
         rest[rest_count++] = argv[at++];
+    line->is_bare = rest_count == 0 && !line->has_chunk;
     if (has_verb && take_topic(line, rest, rest_count, error) != 0)
         goto cleanup;
     result = add_word(line, strdup("--"));

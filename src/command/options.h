@@ -18,6 +18,8 @@ struct vlock_command_line {
     uint64_t seed;             /* 0: not given */
     int64_t timeout_ns;        /* 0: none */
     bool wants_help, wants_version, wants_json;
+    bool has_chunk;    /* --eval was given */
+    bool is_bare;      /* nothing to run: neither FILE nor --eval nor a verb */
     const char *topic; /* of the help: a verb or an option; NULL: all of it */
     /* "name=value" for every option of a run in the order given, then "--", then FILE and what
      * follows it. */

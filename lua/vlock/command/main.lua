@@ -5,6 +5,7 @@ local core = require "vlock.core"
 local files = require "vlock.files"
 local exit = require "vlock.command.exit"
 local printable = require "vlock.text.printable"
+local programs = require "vlock.command.program"
 local say = require "vlock.command.say"
 
 local command = {}
@@ -13,8 +14,8 @@ local usage = exit.usage
 
 -- ---- the words of the command line
 
--- "name=value" … "--" FILE … as src/command/options.c passes them on.
-local function read_words(words)
+--- "name=value" … "--" FILE … as src/command/options.c passes them on.
+function command.read_words(words)
   local options, rest = { param = {}, require = {}, sweep = {} }, {}
   local at = 1
   while words[at] ~= "--" do
@@ -54,20 +55,6 @@ local function command_line(words)
     end
   end
   return table.concat(typed, " ")
-end
-
--- redis-cli's convention: KEY … , ARG …
-local function split_keys(words)
-  local keys, args = {}, {}
-  local target = keys
-  for _, word in ipairs(words) do
-    if word == "," and target == keys then
-      target = args
-    else
-      target[#target + 1] = word
-    end
-  end
-  return keys, args
 end
 
 -- ---- the script
@@ -111,21 +98,6 @@ local function load_program(options, rest)
     or ".", words = rest, zero = file }
 end
 
--- A line for -e may be an expression. What was compiled is kept: the lab runs it once more for
--- every worker.
-local function compile(program, options)
-  local text = program.text:gsub("^#[^\n]*", "")
-  if options.eval and load("return " .. text, program.name, "t") then
-    text = "return " .. text
-  end
-  local chunk, reason = load(text, program.name, "t", require("vlock.policy.policy").environment())
-  if not chunk then
-    exit.with(exit.SCRIPT, "%s", reason)
-  end
-  program.text = text
-  return chunk
-end
-
 -- Under --json, standard output is for the document alone.
 local function redirect_prints()
   print = function(...) -- luacheck: ignore
@@ -139,30 +111,7 @@ local function redirect_prints()
   io.output(io.stderr)
 end
 
-local function set_environment(program)
-  package.path = ("%s/?.lua;%s/?/init.lua;"):format(program.folder, program.folder) .. package.path
-  require("vlock.engine.current").set_script_folder(program.folder)
-  _G.arg = { [0] = program.zero, table.unpack(program.words) } -- luacheck: ignore
-  _G.KEYS, _G.ARGV = split_keys(program.words) -- luacheck: ignore
-end
-
 -- ---- results
-
-local function show_result(options, results)
-  for _, name in ipairs { "plot", "report", "hgrm" } do
-    if options[name] then
-      say("--%s is for policies under contention: this script is none, and nothing was written",
-        name)
-    end
-  end
-  local reply_text = require "vlock.text.reply_text"
-  if options.json then
-    command.stdout:write(printable.document(reply_text.for_json(results[1])))
-  elseif results.n > 0 then
-    command.stdout:write(reply_text.format(results[1], files.is_terminal(1)), "\n")
-  end
-  return exit.FINE
-end
 
 local function show_text(text)
   text = text:gsub("\n*$", "\n")
@@ -203,7 +152,7 @@ local verbs = {
 }
 
 local function run(words)
-  local options, rest = read_words(words)
+  local options, rest = command.read_words(words)
   require("vlock.script.inputs").listen(io)
   options.line = command_line(words)
   if not options.eval and verbs[rest[1]] then
@@ -216,19 +165,20 @@ local function run(words)
   if program.policy then
     return require("vlock.lab.main").run_named(program, options, command.stdout)
   end
-  set_environment(program)
-  local results = table.pack(compile(program, options)())
+  programs.set_environment(program)
+  local results = table.pack(programs.compile(program, options.eval ~= nil)())
   if require("vlock.policy.policy").is_meant(results[1]) then
     return require("vlock.lab.main").run(program, options, command.stdout)
   end
-  return show_result(options, results)
+  require("vlock.command.result").show(options, results)
+  return exit.FINE
 end
 
 -- The script's part of a traceback, on lines of its own; "" where it has none.
 local function script_traceback(traceback)
   local lines, is_the_scripts = {}, false
   for line in traceback:gmatch("[^\n]+") do
-    if line:find("^\tvlock/command/main%.lua:") then
+    if line:find("^\tvlock/command/[mp]") then
       break -- from here on it is ours
     elseif not line:find("^\tvlock/") then
       lines[#lines + 1] = "\n" .. line:gsub("vlock%.redis[_core]*%.", "redis.")
@@ -238,7 +188,8 @@ local function script_traceback(traceback)
   return is_the_scripts and table.concat(lines) or ""
 end
 
-local function with_traceback(reason)
+--- An error of a script as { exit, message }: for xpcall.
+function command.with_traceback(reason)
   if type(reason) == "table" and reason.exit then
     return reason
   end
@@ -254,7 +205,7 @@ end
 --- Runs what these words say; returns the exit code.
 function command.main(words)
   command.stdout = io.stdout
-  local ok, result = xpcall(run, with_traceback, words)
+  local ok, result = xpcall(run, command.with_traceback, words)
   if ok then
     return result
   end
