@@ -228,8 +228,7 @@ VLOCK_API void vlock_interrupt(vlock_engine *engine, const char *reason);
  * that (the lab does: a policy that loops forever is broken). */
 VLOCK_API bool vlock_is_stuck(vlock_engine *engine);
 
-/* The same from a signal handler: whether the loop has turned since the last call, which is to say
- * that no code of Lua keeps it. */
+/* The same for a signal handler: true if the loop has turned since the last call. */
 VLOCK_API bool vlock_has_turned(vlock_engine *engine);
 
 /* "0.1.0", and the versions of what it runs on: "hiredis 0.14.1, Lua 5.4.4, libevent

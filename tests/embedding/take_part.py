@@ -1,4 +1,5 @@
-"""A client in another language that takes part safely: increments a counter beside vlock, by the wire contract of the README.
+"""A client in another language that takes part safely: increments a counter beside vlock, by the wire
+contract of lua/README.md.
 
 usage: take_part.py SOCKET KEY UPDATES
 """

@@ -87,7 +87,7 @@ describe("the host says clearly what it does not have:", function()
   end
 end)
 
-describe("where the two differ, as README says:", function()
+describe("where the two differ, as lua/README.md says:", function()
   it("what pcall catches is a text in Redis, and on the host a table that prints as that text", function()
     redis.call("SET", "k", "v")
     local source = "local ok, e = pcall(redis.call, 'LPUSH', 'k', 'x') return {type(e), tostring(e)}"

@@ -1,5 +1,6 @@
--- Reads histories (vlock.lab.check.history_writer writes them; lua/README.md describes every
--- field), line by line, and refuses what is not one: with the line, and what is wrong with it.
+-- Reads histories (vlock.lab.check.history_writer writes them; lua/vlock/lab/README.md describes
+-- every field), line by line, and refuses what is not one: with the line, and what is wrong with
+-- it.
 
 local figures = require "vlock.lab.measure.figures"
 local history_writer = require "vlock.lab.check.history_writer"

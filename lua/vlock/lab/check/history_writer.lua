@@ -1,7 +1,7 @@
 -- Histories: what every run of the lab saw and did, as JSON lines, written while it goes
--- (--history). lua/README.md describes every field; vlock.lab.check.history_reader reads them. A
--- run is a header, the first state of every key, a line for each attempt, the last state of every
--- key, and an end; several runs follow one another.
+-- (--history). lua/vlock/lab/README.md describes every field; vlock.lab.check.history_reader reads
+-- them. A run is a header, the first state of every key, a line for each attempt, the last state of
+-- every key, and an end; several runs follow one another.
 
 local core = require "vlock.core"
 local json = require "vlock.text.json"

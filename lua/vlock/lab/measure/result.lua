@@ -79,7 +79,7 @@ local function is_starved(run, shares)
   return is_uneven(jain(parts), #parts)
 end
 
---- The result of a run: its fields are those of the JSON that README lists. `found` is what the
+--- The result of a run: its fields are those of the JSON (../README.md). `found` is what the
 -- recorder has found.
 function result.new(run, found)
   local workers, seconds = run.workers, run.seconds

@@ -252,7 +252,7 @@ local function using(connection)
   })
 end
 
---- Runs one scenario; returns its result (the fields of the JSON: README lists them) and the run
+--- Runs one scenario; returns its result (the fields of the JSON: ../README.md) and the run
 -- itself, for what is no figure: latencies (a histogram), first_error and give_up_reason (texts,
 -- where there were any).
 --
