@@ -64,7 +64,7 @@ EDIT_LIBS := $(if $(EDIT_PC),$(shell $(PKG_CONFIG) --libs $(EDIT_PC) 2>/dev/null
 LIBS := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null) -lm
 COMPILE = @mkdir -p $(@D)$(newline)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-COMMAND_SOURCES := src/command/vlockrun.c src/command/options.c
+COMMAND_SOURCES := $(sort $(wildcard src/command/*.c))
 MODULE_SOURCES := src/engine/module.c
 LIBRARY_SOURCES := $(filter-out $(COMMAND_SOURCES) $(MODULE_SOURCES),$(sort $(wildcard src/*.c src/*/*.c)))
 LUA_FILES := $(sort $(shell find lua -name '*.lua'))

@@ -8,7 +8,7 @@ local read = redis.script("read")
 local WITH_LIFETIME = { "PTTL" }
 
 local pcall_server = redis.pcall
-local find, sub, match = string.find, string.sub, string.match
+local sub, match = string.sub, string.match
 
 -- The replies to a call with a token, of which each echoes it: a reply that belongs to another
 -- command must never be taken for ours.
@@ -64,18 +64,6 @@ local function version_of(stamp)
   return tonumber(match(stamp, "^%d+"))
 end
 
--- Sent whole only where the server does not know the script. SCRIPT LOAD keeps it for good, which
--- EVAL need not; but not every user may.
-local function send_script(...)
-  local reply = pcall_server("SCRIPT", "LOAD", cas.source)
-  if not reply.err then
-    return send("EVALSHA", cas.sha1, ...)
-  elseif find(reply.err, "^NOPERM") then
-    return send("EVAL", cas.source, ...)
-  end
-  error(reply, 0)
-end
-
 return {
   doc = "The core script lua/cas.lua: one round trip a commit, a conflict carries the present " ..
     "value.",
@@ -89,8 +77,9 @@ return {
   commit = function(cell, base, value, token)
     local next_version = (base.version or version_of(base.stamp)) + 1
     local reply = send("EVALSHA", cas.sha1, cell, next_version, value, token, base)
-    while reply.err and find(reply.err, "^NOSCRIPT") do
-      reply = send_script(cell, next_version, value, token, base)
+    while cas:is_forgotten(reply) do
+      local command, script = cas:teach(pcall_server)
+      reply = send(command, script, cell, next_version, value, token, base)
     end
     return decode(reply, token)
   end,

@@ -13,7 +13,7 @@ print(json.dumps(d) if not isinstance(d,str) else d)' "$output" "$1"
 
 # by_value NAME: the cheat, without `version`.
 by_value() {
-    printf 'local store = dofile("%s")\nstore.version = nil\nreturn store\n' "$TOP/tests/fixtures/cheats/$1.lua" >"$1.lua"
+    printf 'local store = dofile("%s")\nstore.version = nil\nreturn store\n' "$TOP/tests/fixtures/stores/$1.lua" >"$1.lua"
 }
 
 # is_caught STORE OPTION … -- FINDING …: the run ends with 4 and so does verify, each with these findings and no other.
@@ -36,7 +36,7 @@ is_caught() {
     [ "$(value runs.0.culprits.0.commit.line)" -gt 0 ]
 }
 
-cheats=$BATS_TEST_DIRNAME/../fixtures/cheats
+cheats=$BATS_TEST_DIRNAME/../fixtures/stores
 
 @test "a store that reads, and later writes without a check" {
     is_caught "$cheats/blind.lua" -w 8 -n 2k -- lost_updates

@@ -64,18 +64,7 @@ END
 }
 
 @test "compare ends with 4 where one of the stores cheats, and the table says which" {
-    cat >blind.lua <<'END'
-return {
-  read = function(cell)
-    return redis.call("GET", cell.key) or nil, redis.call("GET", cell.version_key) or "0"
-  end,
-  commit = function(cell, base, value)
-    redis.call("SET", cell.key, value)
-    return "committed", tostring(redis.call("INCR", cell.version_key))
-  end,
-  version = tonumber,
-}
-END
+    cp "$TOP/tests/fixtures/stores/blind.lua" blind.lua
     compare -n 500 --runs 1 -w 10 full_jitter full_jitter@blind.lua
     [ "$status" -eq 4 ]
     grep -qE '^full_jitter@blind.lua .*BROKEN: [1-9]' <<<"$output"

@@ -3,14 +3,14 @@
 
 load environment
 
-# build NAME: tests/embedding/NAME.c against the installed library.
+# build NAME: tests/examples/NAME.c against the installed library.
 build() {
     if [ ! -d "$scratch/root" ]; then
         make --no-print-directory -s -C "$TOP" install DESTDIR="$scratch/root" >&2 # all is built: nothing else changes there
     fi
     export PKG_CONFIG_PATH=$scratch/root/usr/local/lib/pkgconfig LD_LIBRARY_PATH=$scratch/root/usr/local/lib
     # shellcheck disable=SC2046 # several words
-    ${CC:-cc} -std=gnu11 -Wall -Wextra -Werror -pthread ${SANITIZER:+-fsanitize=$SANITIZER} -o "$scratch/$1" "$TOP/tests/embedding/$1.c" \
+    ${CC:-cc} -std=gnu11 -Wall -Wextra -Werror -pthread ${SANITIZER:+-fsanitize=$SANITIZER} -o "$scratch/$1" "$TOP/tests/examples/$1.c" \
         $(pkg-config --define-variable=prefix="$scratch/root/usr/local" --cflags --libs vlock)
 }
 
@@ -46,7 +46,7 @@ build() {
 
 @test "a client in Python and vlockrun update the same key, and nothing is lost" {
     start_server s
-    /usr/bin/python3 "$TOP/tests/embedding/take_part.py" "$socket" shared 500 >python.out 2>&1 3>&- &
+    /usr/bin/python3 "$TOP/tests/examples/take_part.py" "$socket" shared 500 >python.out 2>&1 3>&- &
     python=$!
     run "$vlockrun" -u "$url" -e 'local tasks = {}
         for i = 1, 4 do

@@ -147,5 +147,6 @@ END
     declared=$(sed -n 's/^VLOCK_API .*[ *]\(vlock_[a-z_]*\)(.*/\1/p' "$TOP"/src/vlock*.h | sort)
     [ "$shown" = "$declared" ]
     # The static one brings no name that could be somebody else's.
+    no grep -qE ' U (el|history)_' <<<"$(nm -D "$TOP/build/libvlock.so.0")" # the line editor is the command's alone
     no grep -vE '^(vlock_|__odr_asan)' <<<"$(nm -g --defined-only "$TOP/build/libvlock.a" | awk 'NF == 3 { print $3 }')"
 }

@@ -51,16 +51,7 @@ policy=lua/backoff/full_jitter.lua
     valid lab --commits 300 -e '{ retry = { "attempts", max = 1 }, backoff = "none" }'
     valid lab --commits 100 -e '{ scenario = { update = function(v) redis.call("NOSUCH") end }, backoff = "none" }'
     valid lab --duration 20s --timeout 300ms "$TOP/$policy"
-    cat >cheat.lua <<'END'
-return {
-  read = function(cell) return redis.call("GET", cell.key) or nil, redis.call("GET", cell.version_key) or "0" end,
-  commit = function(cell, base, value)
-    redis.call("SET", cell.key, value)
-    return "committed", tostring(redis.call("INCR", cell.version_key))
-  end,
-  version = tonumber,
-}
-END
+    cp "$TOP/tests/fixtures/stores/blind.lua" cheat.lua
     valid lab --commits 300 --store ./cheat.lua "$TOP/$policy"
     [ "$status" -eq 4 ]
 }
@@ -69,10 +60,10 @@ END
     "$vlockrun" --history whole.jsonl --runs 2 -n 200 "$TOP/$policy"
     valid verify verify whole.jsonl
     [ "$status" -eq 0 ]
-    "$vlockrun" --history broken.jsonl -n 200 --store "$TOP/tests/fixtures/cheats/blind.lua" "$TOP/$policy" || true
+    "$vlockrun" --history broken.jsonl -n 200 --store "$TOP/tests/fixtures/stores/blind.lua" "$TOP/$policy" || true
     valid verify verify broken.jsonl whole.jsonl
     [ "$status" -eq 4 ]
-    "$vlockrun" --history unsaid.jsonl -n 20 -e '{ backoff = "none", merge = "last_wins" }' --store "$TOP/tests/fixtures/cheats/blind.lua" || true
+    "$vlockrun" --history unsaid.jsonl -n 20 -e '{ backoff = "none", merge = "last_wins" }' --store "$TOP/tests/fixtures/stores/blind.lua" || true
     cat >plain.lua <<'END'
 return {
   read = function(cell) return redis.call("GET", cell.key) or nil, "" end,

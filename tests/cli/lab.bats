@@ -130,18 +130,7 @@ END
     [ "$(field verified)" = true ]
     [ "$(field store)" = watch ]
     [ "$(field commands)" -gt 2000 ]
-    cat >blind.lua <<'END'
-return {
-  read = function(cell)
-    return redis.call("GET", cell.key) or nil, redis.call("GET", cell.version_key) or "0"
-  end,
-  commit = function(cell, base, value)
-    redis.call("SET", cell.key, value)
-    return "committed", tostring(redis.call("INCR", cell.version_key))
-  end,
-  version = tonumber,
-}
-END
+    cp "$TOP/tests/fixtures/stores/blind.lua" blind.lua
     lab -n 500 --workers 10 --store blind.lua "$TOP/lua/backoff/full_jitter.lua"
     [ "$status" -eq 4 ]
     [ "$(field verified)" = false ]

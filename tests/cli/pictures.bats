@@ -173,18 +173,7 @@ END
 }
 
 @test "a store that cheats is broken in the picture and on the page, and what was required is there" {
-    cat >blind.lua <<'END'
-return {
-  read = function(cell)
-    return redis.call("GET", cell.key) or nil, redis.call("GET", cell.version_key) or "0"
-  end,
-  commit = function(cell, base, value)
-    redis.call("SET", cell.key, value)
-    return "committed", tostring(redis.call("INCR", cell.version_key))
-  end,
-  version = tonumber,
-}
-END
+    cp "$TOP/tests/fixtures/stores/blind.lua" blind.lua
     lab compare -n 500 --runs 1 -w 10 --require 'commits>=1M' --plot out.svg --report out.html full_jitter full_jitter@blind.lua
     [ "$status" -eq 4 ]
     check <<'END'

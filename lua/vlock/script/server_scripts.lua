@@ -8,12 +8,30 @@ local server_scripts = {}
 local Script = {}
 Script.__index = Script
 
+--- Whether this reply says that the server does not know the script, or no longer.
+function Script.is_forgotten(_, reply)
+  return type(reply) == "table" and reply.err and reply.err:find("^NOSCRIPT") ~= nil
+end
+
+--- Makes it known to the server. Returns how it is called now: "EVALSHA" and its SHA-1; or "EVAL"
+-- and its source, where the user may not load scripts. SCRIPT LOAD keeps it for good, which EVAL
+-- need not. call: as redis.pcall. Raises what the server says otherwise.
+function Script:teach(call)
+  local reply = call("SCRIPT", "LOAD", self.source)
+  if type(reply) ~= "table" or not reply.err then
+    return "EVALSHA", self.sha1
+  elseif reply.err:find("^NOPERM") then
+    return "EVAL", self.source
+  end
+  error(reply, 0)
+end
+
 local function run(script, call, keys, args)
   local words = table.move(keys, 1, #keys, 4, { "EVALSHA", script.sha1, #keys })
   table.move(args, 1, #args, #words + 1, words)
   local reply = call(table.unpack(words))
-  if type(reply) == "table" and reply.err and reply.err:find("^NOSCRIPT") then
-    words[1], words[2] = "EVAL", script.source -- runs it, and loads it for the next time
+  while script:is_forgotten(reply) do
+    words[1], words[2] = script:teach(call)
     reply = call(table.unpack(words))
   end
   return reply

@@ -98,4 +98,18 @@ function figures.common_scenario(entries)
   return common
 end
 
+--- The points of sweeps in words: "workers=10". from: the first of them that counts.
+function figures.points(swept, from)
+  local words = {}
+  for i = from or 1, #(swept or {}) do
+    words[#words + 1] = swept[i].name .. "=" .. swept[i].text
+  end
+  return words
+end
+
+--- What tells an entry from the others: its label, and where it stands in the sweeps.
+function figures.name_of(entry, separator)
+  return table.concat({ entry.label, table.unpack(figures.points(entry.swept)) }, separator)
+end
+
 return figures

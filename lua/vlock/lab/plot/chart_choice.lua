@@ -1,6 +1,7 @@
 -- Which charts show what was measured: of one policy, of several, of a sweep. The charts are tables
 -- for vlock.lab.plot.chart.
 
+local figures = require "vlock.lab.measure.figures"
 local comparison = require "vlock.lab.show.comparison"
 local pareto = require "vlock.lab.plot.pareto"
 local hgrm = require "vlock.lab.show.hgrm"
@@ -154,14 +155,6 @@ end
 
 -- ---- sweeps
 
-local function name_of_point(entry, from)
-  local words = {}
-  for i = from, #entry.swept do
-    words[#words + 1] = entry.swept[i].name .. "=" .. entry.swept[i].text
-  end
-  return table.concat(words, ", ")
-end
-
 -- One line for each policy and each value of a second sweep.
 local function series_of(entries)
   local list, by_name, has_several = {}, {}, false
@@ -169,7 +162,7 @@ local function series_of(entries)
     has_several = has_several or entry.label ~= entries[1].label
   end
   for _, entry in ipairs(entries) do
-    local rest = name_of_point(entry, 2)
+    local rest = table.concat(figures.points(entry.swept, 2), ", ")
     local name = rest == "" and entry.label or has_several and entry.label .. ", " .. rest or rest
     if not by_name[name] then
       by_name[name] = { label = name, style = style.of(#list + 1), entries = {} }

@@ -29,11 +29,7 @@ end
 -- ---- one file of percentiles for each policy and swept value
 
 local function name_of(entry)
-  local words = { entry.label }
-  for i, point in ipairs(entry.swept or {}) do
-    words[i + 1] = point.name .. "=" .. point.text
-  end
-  return table.concat(words, ".")
+  return figures.name_of(entry, ".")
 end
 
 -- "out.hgrm" -> "out.full_jitter.hgrm"

@@ -19,11 +19,7 @@ local element, escaped = html.element, html.escaped
 local grouped = figures.grouped
 
 local function row_name(entry)
-  local words = { entry.label }
-  for _, point in ipairs(entry.swept or {}) do
-    words[#words + 1] = point.name .. "=" .. point.text
-  end
-  return table.concat(words, ", ")
+  return figures.name_of(entry, ", ")
 end
 
 local function section(title, inner)
