@@ -58,8 +58,7 @@ ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -fPIC -fvisibility=hidden \
   $(if $(WERROR),-Werror) $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-omit-frame-pointer -fno-sanitize-recover=all) \
   $(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)) -Isrc $(CPPFLAGS) $(CFLAGS)
 ALL_LDFLAGS := $(if $(SANITIZER),-fsanitize=$(SANITIZER)) $(LDFLAGS)
-LUA_EDIT_LIBS := $(if $(EDIT_PC),$(shell $(PKG_CONFIG) --libs $(EDIT_PC) 2>/dev/null))
-LIBS := $(shell $(PKG_CONFIG) --libs $(LUA_PC) 2>/dev/null)
+LUA_LIBS := $(shell $(PKG_CONFIG) --libs $(LUA_PC) 2>/dev/null)
 EDIT_LIBS := $(if $(EDIT_PC),$(shell $(PKG_CONFIG) --libs $(EDIT_PC) 2>/dev/null))
 LIBS := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null) -lm
 COMPILE = @mkdir -p $(@D)$(newline)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<

@@ -139,6 +139,13 @@ load environment
     [ "$output" = nil ]
 }
 
+@test "a traceback has the script's lines, and our functions by the names that it calls them by" {
+    run --separate-stderr "$vlockrun" -e 'local function ask() redis.call("NOSUCH") end ask() return 1'
+    [ "$status" -eq 1 ]
+    [[ $stderr == *$'\n\t[C]: in function \'redis.call\'\n\t(command line):1: in '*"'ask'"* ]]
+    [[ $stderr != *vlock/* && $stderr != *vlock.* ]]
+}
+
 @test "options end at FILE" {
     echo 'return arg[1]' >a.lua
     [ "$("$vlockrun" a.lua --json)" = --json ]

@@ -220,8 +220,8 @@ static void a_run_that_was_cut_leaves_nothing_behind(void **state)
     (void)state;
     static const char *const sources[] = {
         "vlock.spawn(vlock.update, 'a', add, {store = 'watch'}) vlock.sleep(0)",
-        "vlock.spawn(vlock.update, 'a', add, {store = 'watch'}) for i = 1, 3 do redis.call('PING') "
-        "end",
+        ("vlock.spawn(vlock.update, 'a', add, {store = 'watch'}) "
+         "for i = 1, 3 do redis.call('PING') end"),
         "vlock.spawn(vlock.update, 'a', add, {combine = true})",
         "vlock.spawn(vlock.update, 'a', add, {combine = true}) vlock.sleep(0)",
         "vlock.spawn(vlock.update, 'a', add, {combine = true}) redis.call('PING')",

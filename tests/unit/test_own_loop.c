@@ -77,8 +77,8 @@ static void between_runs_there_is_nothing_to_do(void **state)
         "vlock.sleep(0.01)",
         "error('x')",
         "vlock.spawn(function() vlock.sleep(100) end) redis.call('PING') error('x')",
-        "vlock.spawn(function() redis.connect():call('BLPOP', 'q', 0) end) vlock.sleep(0.01) "
-        "error('x')",
+        ("vlock.spawn(function() redis.connect():call('BLPOP', 'q', 0) end) vlock.sleep(0.01) "
+         "error('x')"),
     };
     (void)state;
     vlock_engine *engine = open_engine(0);

@@ -181,7 +181,7 @@ local function script_traceback(traceback)
     if line:find("^\tvlock/command/[mp]") then
       break -- from here on it is ours
     elseif not line:find("^\tvlock/") then
-      lines[#lines + 1] = "\n" .. line:gsub("vlock%.redis[_core]*%.", "redis.")
+      lines[#lines + 1] = "\n" .. line:gsub("vlock%.[%w_.]*redis[_core]*%.", "redis.")
       is_the_scripts = is_the_scripts or line:find("^\t[^%[]") and not line:find("^\t%(%.%.%.tail")
     end
   end
