@@ -49,7 +49,9 @@ static int check_form(const struct vlock_option *option, const char *value,
         result = vlock_units_count(value, strlen(value), &count, &reason);
         if (result == 0 && !(count >= 0 && count < 9e15 && count == (double)(int64_t)count))
             result = vlock_error_set(&reason, VLOCK_ERR_USAGE,
-                                     "\"%.40s\" is not a whole number like 50, 10k or 1M", value);
+                                     "\"%.40s\" is not a whole number from 0 to 9e15, like 50, "
+                                     "10k or 1M",
+                                     value);
     }
     if (option->form == FORM_URL) {
         struct vlock_url url;

@@ -254,6 +254,11 @@ return {
     [[ $output == *"10 commits stands"* ]]
     diff -r . "$scratch.before"
     rm -r "$scratch.before"
+    for option in report hgrm plot history; do
+        run --separate-stderr "$vlockrun" -n 10 "--$option" - none
+        [ "$status" -eq 2 ]
+        [ ! -e - ]
+    done
     run "$vlockrun" -n 10 --report page.html - <mine.lua
     [ "$status" -eq 0 ]
     run --separate-stderr "$vlockrun" -n 10 --report page.html none <page.html

@@ -250,6 +250,14 @@ describe("vlock.update", function()
     end)
     assert.is_false(ok)
     assert.matches("a value must be a text or a number, not a table", reason, 1, true)
+    for _, number in ipairs { 0 / 0, 1 / 0, -1 / 0 } do
+      ok, reason = pcall(vlock.update, "nofinite", function()
+        return number
+      end)
+      assert.is_false(ok)
+      assert.matches("a value must be a text or a finite number, not %-?[ni]", reason)
+      assert.is_nil((vlock.get("nofinite")))
+    end
     ok, reason = pcall(vlock.update, "n15", add_one, { codec = "jsn" })
     assert.is_false(ok)
     assert.matches("did you mean 'json'?", reason, 1, true)

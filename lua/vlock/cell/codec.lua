@@ -12,7 +12,9 @@ codec.string = {
     return bytes
   end,
   encode = function(value)
-    if type(value) == "number" then
+    if type(value) == "number" and value - value ~= 0 then -- as Redis' own commands of floats do
+      return nil, ("a value must be a text or a finite number, not %s"):format(value)
+    elseif type(value) == "number" then
       return math.type(value) == "integer" and ("%d"):format(value) or number.text(value)
     end
     return nil, ("a value must be a text or a number, not a %s; codec = \"json\" takes " ..

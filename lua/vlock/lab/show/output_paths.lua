@@ -48,6 +48,9 @@ end
 
 --- Raises a usage error where the file that an option names cannot be written, or must not be.
 function Outputs:add(option, path)
+  if path == "-" then
+    exit.usage("--%s -: standard output is for the report; name a file", option)
+  end
   local kind, id = files.identify(path)
   if kind == "pipe" then
     return check_pipe(option, path)
