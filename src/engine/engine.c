@@ -17,6 +17,7 @@
 #include "lua/lib_lab.h"
 #include "lua/lib_random.h"
 #include "lua/lib_redis.h"
+#include "lua/lib_reply.h"
 #include "lua/lib_task.h"
 #include "lua/lib_text.h"
 #include "net/link.h"
@@ -98,6 +99,7 @@ static void put_libraries(lua_State *L, const struct setup *setup)
     vlock_lib_task_add(L);
     vlock_lib_text_add(L);
     vlock_lib_random_add(L, setup->seed);
+    vlock_lib_reply_add(L);
     lua_pushliteral(L, VLOCK_VERSION);
     lua_setfield(L, -2, "version");
     lua_pushstring(L, vlock_library_versions());

@@ -1,6 +1,6 @@
 -- The same script inside Redis, by EVAL, and on the host, by vlockrun: the same reply.
 
-local reply_text = require "vlock.text.reply_text"
+local core = require "vlock.core"
 local scripts = require "parity_scripts"
 
 -- What is Redis' own in an error's text: where the script stood. Lua 5.1 and the host name a chunk differently.
@@ -10,18 +10,22 @@ local function bare(text)
     :gsub("^.*ommand arguments must be", "Command arguments must be"):gsub("this redis%.p?call call", "this call"):gsub("for this call$", "for this call"))
 end
 
-local function canonical(value)
-  local kind, content = reply_text.classify(value)
+local function canonical_reply(reply)
+  local kind, content = reply.kind, reply.content
   if kind == "array" then
     local pieces = {}
     for i, element in ipairs(content) do
-      pieces[i] = canonical(element)
+      pieces[i] = canonical_reply(element)
     end
     return "[" .. table.concat(pieces, ", ") .. "]"
   elseif kind == "error" then
     return "error " .. bare(content)
   end
   return kind .. " " .. tostring(content)
+end
+
+local function canonical(value)
+  return canonical_reply(core.as_reply(value))
 end
 
 local function on_server(source, keys, args)
