@@ -4,9 +4,9 @@
 
 #include <lua.h>
 
-/* Adds to the table on top of the stack: as_reply(value), which returns a tree of { kind, content }:
- * "nil"; "string", "status" and "error" with a text; "integer" with a number; "array" with a list
- * of such. nil where it is nested too deeply. The rules are those of reply.h. */
+/* Adds to the table on top of the stack: as_reply(value), which returns a tree of { kind, content
+ * }: "nil"; "string", "status" and "error" with a text; "integer" with a number; "array" with a
+ * list of such. nil where it is nested too deeply. The rules are those of reply.h. */
 void vlock_lib_reply_add(lua_State *L);
 
 #endif
