@@ -27,9 +27,8 @@ local function new(opts)
     session = sessions.new(opts),
     policies = opts.policies,
     stores = opts.stores,
-    combiner = opts.combiner or combine.new(),
+    combiner = opts.combiner, -- nil: one is made at its first use
     combines = opts.combines,
-    plans = setmetatable({}, { __mode = "k" }), -- by options table
   }, Client)
 end
 
@@ -46,6 +45,24 @@ local function of_script(f, ...)
   misuse("%s", result)
 end
 
+-- Plans by options table. Thousands of workers of the lab have the default options alone, and need
+-- no weak table each.
+function Client:known_plan(opts)
+  if opts == NO_OPTIONS then
+    return self.default_plan
+  end
+  return self.plans and self.plans[opts]
+end
+
+function Client:keep_plan(opts, plan)
+  if opts == NO_OPTIONS then
+    self.default_plan = plan
+    return
+  end
+  self.plans = self.plans or setmetatable({}, { __mode = "k" })
+  self.plans[opts] = plan
+end
+
 -- What an options table means, worked out once for every table.
 function Client:plan(key, opts)
   opts = opts or NO_OPTIONS
@@ -53,7 +70,7 @@ function Client:plan(key, opts)
     misuse("a key must be a text that is not empty, not %s", key == "" and "an empty one"
       or type(key))
   end
-  local plan = self.plans[opts]
+  local plan = self:known_plan(opts)
   if not plan then
     local read = options.read(opts)
     plan = {
@@ -65,7 +82,7 @@ function Client:plan(key, opts)
       opts = read,
       cells = cache.new(CELL_LIMIT),
     }
-    self.plans[opts] = plan
+    self:keep_plan(opts, plan)
   end
   return plan
 end
@@ -155,6 +172,7 @@ end
 function Client:update_state(key, fn, opts)
   local plan = self:prepare(key, opts)
   if plan.opts.combine or self.combines then
+    self.combiner = self.combiner or combine.new()
     return self.combiner:update(self.session, plan, cell_of(plan, key), fn)
   end
   return update.run(self.session, plan, cell_of(plan, key), fn)

@@ -1,8 +1,8 @@
--- The account of one key: every commit that somebody was told of and every write of unknown
+-- The record of one key: every commit that somebody was told of and every write of unknown
 -- outcome, in the order in which they were reported, and whether they make one chain from the first
 -- state to the last. Used while a run is going, and on one that was recorded.
 --
--- How the states are told apart, the account's `identity`: "stamp", by the stamps of a store that
+-- How the states are told apart, the record's `identity`: "stamp", by the stamps of a store that
 -- has versions; then what each state held is compared too, and each commit must move the version by
 -- one. "value", by the values, where the update makes each one unique.
 
@@ -10,8 +10,8 @@ local lab_core = require "vlock.lab_core"
 
 local MOST_SKIPS = 8 -- that are named
 
-local Account = {}
-Account.__index = Account
+local Record = {}
+Record.__index = Record
 
 --- identity: as above. is_counter: whether each update adds one to the number that the value begins
 -- with; then the numbers tell updates that were lost from those that were applied twice, where
@@ -26,11 +26,11 @@ local function new(identity, is_counter)
     sum = 0, -- by which the counter must have grown; nil: values that are no numbers
     skips = 0, -- commits that did not move the version by one
     first_skips = {}, -- {fault, commit, from, to}
-  }, Account)
+  }, Record)
 end
 
-local function name_of(account, stamp, value)
-  if account.identity == "value" then
+local function name_of(record, stamp, value)
+  if record.identity == "value" then
     return value == nil and "absent" or "value:" .. value
   elseif type(stamp) ~= "string" then
     error(("a store that has `version` must say the stamp of every state, a text, not " ..
@@ -40,30 +40,30 @@ local function name_of(account, stamp, value)
 end
 
 -- What a state held, where that is not what it is named by.
-local function content_of(account, value)
-  return account.identity == "stamp" and value or nil
+local function content_of(record, value)
+  return record.identity == "stamp" and value or nil
 end
 
 local function number_of(value)
   return value == nil and 0 or tonumber(value:match("^%d+"))
 end
 
-local function add_up(account, base_value, value)
+local function add_up(record, base_value, value)
   local from, to = number_of(base_value), number_of(value)
-  account.sum = account.sum and from and to and account.sum + to - from
+  record.sum = record.sum and from and to and record.sum + to - from
 end
 
-local function note_skip(account, from, to)
-  account.skips = account.skips + 1
-  if account.skips <= MOST_SKIPS then
-    account.first_skips[account.skips] = { fault = "duplicated", commit = account.count,
+local function note_skip(record, from, to)
+  record.skips = record.skips + 1
+  if record.skips <= MOST_SKIPS then
+    record.first_skips[record.skips] = { fault = "duplicated", commit = record.count,
       from = from, to = to }
   end
 end
 
 --- A commit that somebody was told of. base, made: { value, stamp, version }; version nil where the
 -- store has none.
-function Account:commit(base, made)
+function Record:commit(base, made)
   self.chain:commit(name_of(self, base.stamp, base.value), content_of(self, base.value),
     name_of(self, made.stamp, made.value),
     content_of(self, made.value))
@@ -78,7 +78,7 @@ end
 
 --- A write of which nobody knows whether it was applied. made.stamp: the stamp that it would have
 -- made; nil: that is not known either.
-function Account:unknown(base, made)
+function Record:unknown(base, made)
   local name = (self.identity == "value" or made.stamp) and name_of(self, made.stamp, made.value)
     or nil
   self.chain:unknown(name_of(self, base.stamp, base.value), content_of(self, base.value), name,
@@ -90,42 +90,42 @@ end
 -- What the counter says, beside the chain: by how much the last value differs from the sum of all
 -- commits. Less: so many updates are lost; more than the writes of unknown outcome can have added:
 -- so many were applied twice, or are not reported.
-local function judge_by_number(account, found, first, last)
+local function judge_by_number(record, found, first, last)
   local from, to = number_of(first.value), number_of(last.value)
-  if not account.is_counter or not (account.sum and from and to) then
+  if not record.is_counter or not (record.sum and from and to) then
     return
   end
-  local drift = to - from - account.sum
+  local drift = to - from - record.sum
   if drift < 0 then
     local more = math.max(-drift - found.lost_updates, 0)
     found.lost_updates = found.lost_updates + more
     found.missing = math.max(found.missing - more, 0) -- it was these
     found.whole = false
-  elseif drift > account.unknowns then
+  elseif drift > record.unknowns then
     local name = found.unreported > 0 and "unreported" or "duplicated"
-    found[name] = math.max(found[name], drift - account.unknowns)
+    found[name] = math.max(found[name], drift - record.unknowns)
     found.whole = false
   end
 end
 
 -- What the versions say, where the first and the last are known: each commit moved them by one, and
 -- so did what was applied of unknown outcome.
-local function judge_by_version(account, found, first, last)
+local function judge_by_version(record, found, first, last)
   if not (found.whole and first.version and last.version) then
     return
   end
-  local moved, commits = last.version - first.version, account.count - account.unknowns
+  local moved, commits = last.version - first.version, record.count - record.unknowns
   if moved < commits then
     found.whole, found.lost_updates = false, commits - moved
-  elseif moved > commits + account.unknowns then
-    found.whole, found.unreported = false, moved - commits - account.unknowns
+  elseif moved > commits + record.unknowns then
+    found.whole, found.unreported = false, moved - commits - record.unknowns
   end
 end
 
 --- Whether it is one chain from `first` to `last`, each { value, stamp, version where it is known
 -- }: the table of lab_core's check. Commits in `culprits` are numbered from 1 in the order in which
 -- they were told of, writes of unknown outcome counted in.
-function Account:check(first, last)
+function Record:check(first, last)
   local found = self.chain:check(name_of(self, first.stamp, first.value),
     content_of(self, first.value),
     name_of(self, last.stamp, last.value), content_of(self, last.value))

@@ -1,5 +1,5 @@
 -- What the workers of a run saw of its keys: every commit they were told of, on which state it was
--- made and which state it made. One account per key; at the end each must lead from the first state
+-- made and which state it made. One record per key; at the end each must lead from the first state
 -- to the one that stands on the server. Where a history is wanted, each attempt is written there as
 -- well.
 
@@ -11,8 +11,8 @@ local update = require "vlock.cell.update"
 
 local now = core.now
 
-local Ledger = {}
-Ledger.__index = Ledger
+local Recorder = {}
+Recorder.__index = Recorder
 
 local READERS = 64 -- tasks
 
@@ -66,7 +66,7 @@ local function new(list, store, about)
   local is_counter = about.is_counter and UNIQUE_MERGES[about.merge] or false
   local self = setmetatable({
     cells = list,
-    accounts = {},
+    records = {},
     first = {},
     calls = 0,
     identity = identity,
@@ -75,7 +75,7 @@ local function new(list, store, about)
     is_default_update = about.is_counter,
     counts_updates = about.combines and is_counter and identity ~= nil,
     history = about.history,
-  }, Ledger)
+  }, Recorder)
   if self.history then
     self.history:begin(identity, reason, is_counter)
   end
@@ -94,15 +94,15 @@ local function new(list, store, about)
   return self
 end
 
--- The account of a key, which is opened when it is first asked for; nil where states cannot be told
+-- The record of a key, which is opened when it is first asked for; nil where states cannot be told
 -- apart.
-function Ledger:account(key)
-  local account = self.accounts[key]
-  if not account and self.identity then
-    account = key_records.new(self.identity, self.is_counter)
-    self.accounts[key] = account
+function Recorder:record(key)
+  local record = self.records[key]
+  if not record and self.identity then
+    record = key_records.new(self.identity, self.is_counter)
+    self.records[key] = record
   end
-  return account
+  return record
 end
 
 -- What became of an attempt, and the state that it made, or may have made.
@@ -121,18 +121,18 @@ end
 
 --- The same store for one worker, writing down every commit that is sent through it. self.calls
 -- counts them.
-function Ledger:recording(store, worker)
+function Recorder:recording(store, worker)
   local recorded = setmetatable({}, { __index = store })
   function recorded.commit(cell, base, value, token)
     self.calls = self.calls + 1
     local started = now()
     local ok, result, a, b = pcall(store.commit, cell, base, value, token)
     local outcome, made = outcome_of(store, base, value, token, ok, result, a)
-    local account = self:account(cell.key)
-    if account and outcome == "committed" then
-      account:commit(base, made)
-    elseif account and outcome == "unknown" then
-      account:unknown(base, made)
+    local record = self:record(cell.key)
+    if record and outcome == "committed" then
+      record:commit(base, made)
+    elseif record and outcome == "unknown" then
+      record:unknown(base, made)
     end
     if self.history then
       self.history:attempt(cell.key, worker, outcome, base, made, token, started)
@@ -159,16 +159,16 @@ end
 -- `dropped`, the updates of the default counter that are in no value because the merge wrote
 -- another one, where it may do so. The history, where there is one, ends with it. seen:
 -- is_interrupted; commits and unknown, the updates that were reported.
-function Ledger:verify(store, seen)
+function Recorder:verify(store, seen)
   local list, grown = {}, 0
   for_each(self.cells, function(cell)
-    if seen.is_interrupted and not self.accounts[cell.key] then
+    if seen.is_interrupted and not self.records[cell.key] then
       return -- nobody touched it, and somebody waits for the report
     end
     local first, last = self.first[cell.key], read_state(store, cell)
     if self.identity then
-      local account = self.accounts[cell.key] or key_records.new(self.identity, self.is_counter)
-      local found = account:check(first, last)
+      local record = self.records[cell.key] or key_records.new(self.identity, self.is_counter)
+      local found = record:check(first, last)
       if not found.whole or found.unknown_applied > 0 then
         list[#list + 1] = found -- the others add nothing
       end

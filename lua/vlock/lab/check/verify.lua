@@ -1,5 +1,5 @@
 -- vlockrun verify: whether the runs of recorded histories are whole, without any server. The
--- accounts are those of a run that is going.
+-- records are those of a run that is going.
 
 local key_records = require "vlock.lab.check.key_record"
 local core = require "vlock.core"
@@ -21,7 +21,7 @@ local function new_run(header, line)
   return {
     header = header,
     line = line,
-    accounts = {}, -- by key
+    records = {}, -- by key
     keys = {}, -- in their order
     first = {},
     last = {},
@@ -38,17 +38,17 @@ end
 local function take_attempt(run, entry, line)
   local key, outcome = entry.attempt, entry.outcome
   run.outcomes[outcome] = run.outcomes[outcome] + 1
-  local account = run.accounts[key]
-  if not account or outcome == "conflict" or outcome == "error" then
+  local record = run.records[key]
+  if not record or outcome == "conflict" or outcome == "error" then
     return
   end
   local base = { value = entry.base_value, stamp = entry.base,
     version = math.tointeger(entry.base_version) }
   local made = { value = entry.value, stamp = entry.made, version = math.tointeger(entry.version) }
   if outcome == "committed" then
-    account:commit(base, made)
+    record:commit(base, made)
   else
-    account:unknown(base, made)
+    record:unknown(base, made)
   end
   table.insert(run.lines[key], line)
 end
@@ -67,7 +67,7 @@ local function read_runs(file, name, runs)
       run.keys[#run.keys + 1] = key
       run.first[key] = state_of(entry)
       run.lines[key] = {}
-      run.accounts[key] = run.header.identity and key_records.new(run.header.identity,
+      run.records[key] = run.header.identity and key_records.new(run.header.identity,
         run.header.counter)
     end,
     attempt = function(entry, line)
@@ -106,8 +106,8 @@ local function judge(run)
   local list = {}
   run.culprits = {}
   for i, key in ipairs(run.keys) do
-    if run.accounts[key] then
-      list[i] = run.accounts[key]:check(run.first[key], run.last[key])
+    if run.records[key] then
+      list[i] = run.records[key]:check(run.first[key], run.last[key])
       add_culprits(run, key, list[i])
     end
   end

@@ -124,7 +124,7 @@ local function work(run, worker)
   connections.use(run.connections[(worker.index - 1) % #run.connections + 1])
   worker.started = now()
   while takes_another(run, worker) do
-    local due = run.pace:next(worker)
+    local due = run.arrivals:next(worker)
     if not due then
       break
     end
@@ -161,7 +161,7 @@ local function run_workers(run)
   run.workers = workers
   run.started = now()
   run.deadline = run.scenario.duration and run.started + run.scenario.duration
-  run.pace = arrivals.new(run)
+  run.arrivals = arrivals.new(run)
   for i, worker in ipairs(workers) do
     worker.started = run.started
     worker.task = core.spawn(function()
@@ -180,7 +180,7 @@ local function run_workers(run)
     error(run.fatal, 0)
   end
   run.seconds = now() - run.started
-  run.open_loop = run.pace:summary()
+  run.open_loop = run.arrivals:summary()
 end
 
 local function new_run(setup)
