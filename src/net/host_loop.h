@@ -19,16 +19,16 @@ struct vlock_host_loop {
     }
 
 /* Watches `fd` for input from the beginning. 0, or -1 when the system refuses. */
-int vlock_host_loop_open(struct vlock_host_loop *outside, int fd);
-void vlock_host_loop_close(struct vlock_host_loop *outside);
+int vlock_host_loop_open(struct vlock_host_loop *host_loop, int fd);
+void vlock_host_loop_close(struct vlock_host_loop *host_loop);
 
 /* These do nothing while it is closed. */
-void vlock_host_loop_add(struct vlock_host_loop *outside, int fd, bool for_writing);
-void vlock_host_loop_change(struct vlock_host_loop *outside, int fd, bool for_writing);
-void vlock_host_loop_remove(struct vlock_host_loop *outside, int fd);
+void vlock_host_loop_add(struct vlock_host_loop *host_loop, int fd, bool for_writing);
+void vlock_host_loop_change(struct vlock_host_loop *host_loop, int fd, bool for_writing);
+void vlock_host_loop_remove(struct vlock_host_loop *host_loop, int fd);
 
 /* Makes it readable after `delay_ns`, at once where that is not positive; never for INT64_MAX.
  * Replaces what was set before. */
-void vlock_host_loop_wake_in(struct vlock_host_loop *outside, int64_t delay_ns);
+void vlock_host_loop_wake_in(struct vlock_host_loop *host_loop, int64_t delay_ns);
 
 #endif

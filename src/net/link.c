@@ -423,7 +423,7 @@ void vlock_link_pool_watch(struct vlock_link_pool *pool)
 {
     for (struct vlock_link *link = pool->all; link; link = link->next)
         if (link->context)
-            vlock_host_loop_add(pool->outside, link->context->c.fd,
+            vlock_host_loop_add(pool->host_loop, link->context->c.fd,
                                 event_pending(link->writable, EV_WRITE, NULL));
 }
 

@@ -45,7 +45,7 @@ enum vlock_link_outcome {
 typedef void vlock_link_callback(void *user, enum vlock_link_outcome outcome,
                                  const struct redisReply *reply, const char *message);
 
-/* The links of one loop. Owned by the caller, who zeroes it and sets `base`, `outside` and perhaps
+/* The links of one loop. Owned by the caller, who zeroes it and sets `base`, `host_loop` and perhaps
  * `make_room`; it must outlive its links. */
 struct vlock_link_pool {
     struct event_base *base;
@@ -53,8 +53,8 @@ struct vlock_link_pool {
      * are none. */
     void (*make_room)(void *owner);
     void *owner;
-    struct vlock_host_loop *outside; /* is told which sockets there are */
-    int64_t commands;                /* handed to connections, by all links together */
+    struct vlock_host_loop *host_loop; /* is told which sockets there are */
+    int64_t commands;                  /* handed to connections, by all links together */
     struct vlock_link *all;
     /* Links with something to write, to announce or to free at the next flush. */
     struct vlock_link *dirty;
@@ -95,7 +95,7 @@ void vlock_link_pool_flush(struct vlock_link_pool *pool);
  * time-out, the end of a rest, something to write; 0: now. INT64_MAX: there is nothing. */
 int64_t vlock_link_pool_due(const struct vlock_link_pool *pool);
 
-/* Tells the pool's `outside`, just opened, of the sockets that are open already. */
+/* Tells the pool's `host_loop`, just opened, of the sockets that are open already. */
 void vlock_link_pool_watch(struct vlock_link_pool *pool);
 
 /* How often this link has connected so far. A command that depends on state of the connection

@@ -206,7 +206,7 @@ static void on_connected(const redisAsyncContext *context, int status)
     if (!link)
         return;
     if (status == REDIS_OK) {
-        /* Hiredis would write the greeting at once, and lose what a server that hangs up has
+        /* hiredis would write the greeting at once, and lose what a server that hangs up has
          * said. */
         link->state = LINK_GREETING;
         link->has_to_greet = true;

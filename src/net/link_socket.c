@@ -105,7 +105,7 @@ static void wait_until_writable(struct vlock_link *link)
     if (event_pending(link->writable, EV_WRITE, NULL))
         return;
     event_add(link->writable, NULL);
-    vlock_host_loop_change(link->pool->outside, link->context->c.fd, true);
+    vlock_host_loop_change(link->pool->host_loop, link->context->c.fd, true);
 }
 
 static void hook_del_write(void *arg)
@@ -114,7 +114,7 @@ static void hook_del_write(void *arg)
     if (!event_pending(link->writable, EV_WRITE, NULL))
         return;
     event_del(link->writable);
-    vlock_host_loop_change(link->pool->outside, link->context->c.fd, false);
+    vlock_host_loop_change(link->pool->host_loop, link->context->c.fd, false);
 }
 
 /* Forgets what has gone of the buffer: all of it, or half of it or more. So a byte is moved once,
@@ -171,7 +171,7 @@ static void write_buffer(struct vlock_link *link)
 static void finish_connecting(struct vlock_link *link)
 {
     struct vlock_sigpipe held;
-    /* Hiredis may end the connection, and a new one begin, before it returns. */
+    /* hiredis may end the connection, and a new one begin, before it returns. */
     bool holds_sigpipe = link->holds_sigpipe;
     if (holds_sigpipe)
         vlock_sigpipe_hold(&held);
@@ -226,7 +226,7 @@ static void hook_add_write(void *arg)
 static void hook_cleanup(void *arg)
 {
     struct vlock_link *link = arg;
-    vlock_host_loop_remove(link->pool->outside, link->context->c.fd);
+    vlock_host_loop_remove(link->pool->host_loop, link->context->c.fd);
     event_free(link->readable);
     event_free(link->writable);
     link->readable = link->writable = NULL;
@@ -255,6 +255,6 @@ int vlock_link_attach_events(struct vlock_link *link)
     context->ev.addWrite = hook_add_write;
     context->ev.delWrite = hook_del_write;
     context->ev.cleanup = hook_cleanup;
-    vlock_host_loop_add(link->pool->outside, link->context->c.fd, false);
+    vlock_host_loop_add(link->pool->host_loop, link->context->c.fd, false);
     return 0;
 }

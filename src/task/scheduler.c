@@ -437,7 +437,7 @@ int vlock_scheduler_start(struct vlock_scheduler *s, lua_State *L, struct vlock_
     run->main = task;
     run->turner = L;
     s->is_interrupted = 0;
-    vlock_waiting_tell_outside(s); /* there is something to do */
+    vlock_waiting_tell_host_loop(s); /* there is something to do */
     return 0;
 }
 
@@ -451,7 +451,7 @@ int vlock_scheduler_turn(struct vlock_scheduler *s, bool waits, struct vlock_err
     }
     end_run(s);
     if (vlock_scheduler_is_ours(s))
-        vlock_waiting_tell_outside(s);
+        vlock_waiting_tell_host_loop(s);
     lua_rawgeti(run->turner, LUA_REGISTRYINDEX, run->main_reference);
     luaL_unref(run->turner, LUA_REGISTRYINDEX, run->main_reference);
     if (result < 0)
@@ -466,7 +466,7 @@ void vlock_scheduler_idle(struct vlock_scheduler *s)
     vlock_waiting_turn(s, false);
     vlock_link_pool_flush(&s->links);
     s->is_interrupted = 0; /* there is nothing to end */
-    vlock_waiting_tell_outside(s);
+    vlock_waiting_tell_host_loop(s);
 }
 
 bool vlock_scheduler_is_ours(const struct vlock_scheduler *s)
@@ -538,8 +538,8 @@ static struct vlock_scheduler *push_scheduler(lua_State *L)
     s->L = L;
     s->process = getpid();
     s->interrupt_handler = LUA_NOREF;
-    s->outside = (struct vlock_host_loop)VLOCK_HOST_LOOP_CLOSED;
-    s->links.outside = &s->outside;
+    s->host_loop = (struct vlock_host_loop)VLOCK_HOST_LOOP_CLOSED;
+    s->links.host_loop = &s->host_loop;
     s->wake_pipe[0] = s->wake_pipe[1] = -1;
     s->run = &s->outermost;
     init_run(s->run);

@@ -43,7 +43,7 @@ struct vlock_link_pool *vlock_scheduler_links(struct vlock_scheduler *scheduler)
 void vlock_scheduler_set_log(struct vlock_scheduler *scheduler,
                              void (*log)(void *user, const char *message), void *user);
 
-/* It runs in somebody else's Lua state: what cannot park there blocks (see block.h). */
+/* It runs in somebody else's Lua state: what cannot park there blocks (see guest_wait.h). */
 void vlock_scheduler_be_guest(struct vlock_scheduler *scheduler);
 bool vlock_scheduler_is_guest(const struct vlock_scheduler *scheduler);
 

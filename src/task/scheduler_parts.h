@@ -46,7 +46,7 @@ struct vlock_scheduler {
     int live_count;              /* tasks of all runs */
     int awaited;                 /* parked tasks that wait for a reply */
     bool was_cut_before_sending; /* see scheduler.h */
-    struct vlock_host_loop outside;
+    struct vlock_host_loop host_loop;
 };
 
 /* ---- waiting.c ---- */
@@ -59,8 +59,8 @@ void vlock_waiting_close(struct vlock_scheduler *scheduler);
  * slept long enough. */
 void vlock_waiting_turn(struct vlock_scheduler *scheduler, bool may_sleep);
 
-/* Tells a loop outside when it is to come back. */
-void vlock_waiting_tell_outside(struct vlock_scheduler *scheduler);
+/* Tells the loop of the host when it is to come back. */
+void vlock_waiting_tell_host_loop(struct vlock_scheduler *scheduler);
 
 /* ---- interrupt.c ---- */
 

@@ -1,5 +1,5 @@
 /* Waiting: what the loop turns on while no task can run. libevent's events, the earliest timer, and
- * the descriptor for a loop outside. */
+ * the descriptor for the loop of the host. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
@@ -51,12 +51,12 @@ static void set_timer(struct vlock_scheduler *s)
     event_add(s->timer, &tv);
 }
 
-/* ---- a loop outside ---- */
+/* ---- the loop of the host ---- */
 
-void vlock_waiting_tell_outside(struct vlock_scheduler *s)
+void vlock_waiting_tell_host_loop(struct vlock_scheduler *s)
 {
     struct vlock_timer *first = vlock_timers_first(&s->timers);
-    if (s->outside.epoll_fd < 0)
+    if (s->host_loop.epoll_fd < 0)
         return;
     int64_t delay_ns = first ? first->when_ns - vlock_clock_now() : INT64_MAX;
     int64_t link_ns = vlock_link_pool_due(&s->links);
@@ -64,16 +64,16 @@ void vlock_waiting_tell_outside(struct vlock_scheduler *s)
         delay_ns = link_ns;
     if (!TAILQ_EMPTY(&s->run->ready) || s->is_interrupted)
         delay_ns = 0;
-    vlock_host_loop_wake_in(&s->outside, delay_ns);
+    vlock_host_loop_wake_in(&s->host_loop, delay_ns);
 }
 
 int vlock_scheduler_descriptor(struct vlock_scheduler *s)
 {
-    if (s->outside.epoll_fd < 0 && vlock_host_loop_open(&s->outside, s->wake_pipe[0]) == 0) {
+    if (s->host_loop.epoll_fd < 0 && vlock_host_loop_open(&s->host_loop, s->wake_pipe[0]) == 0) {
         vlock_link_pool_watch(&s->links);
-        vlock_waiting_tell_outside(s);
+        vlock_waiting_tell_host_loop(s);
     }
-    return s->outside.epoll_fd;
+    return s->host_loop.epoll_fd;
 }
 
 /* ---- a turn ---- */
@@ -83,7 +83,7 @@ void vlock_waiting_turn(struct vlock_scheduler *s, bool may_sleep)
     set_timer(s);
     event_base_loop(s->base, may_sleep ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK);
     wake_sleepers(s);
-    vlock_waiting_tell_outside(s);
+    vlock_waiting_tell_host_loop(s);
 }
 
 /* ---- life ---- */
@@ -136,7 +136,7 @@ void vlock_waiting_close(struct vlock_scheduler *s)
     if (s->base)
         event_base_free(s->base);
     s->base = NULL;
-    vlock_host_loop_close(&s->outside);
+    vlock_host_loop_close(&s->host_loop);
     for (int i = 0; i < 2; i++)
         if (s->wake_pipe[i] >= 0)
             close(s->wake_pipe[i]);
