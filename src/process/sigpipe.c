@@ -1,4 +1,4 @@
-/* Writes to connections that are gone: see broken_pipe.h. */
+/* Writes to connections that are gone: see sigpipe.h. */
 #include "process/sigpipe.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* Waiting where no task can park: see block.h. */
+/* Waiting where no task can park: see guest_wait.h. */
 #include "task/guest_wait.h"
 
 #include <lauxlib.h>

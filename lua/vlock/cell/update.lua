@@ -146,8 +146,8 @@ function update.attempt(session, plan, cell, base, value)
 end
 
 --- What the update function makes of a base: "write", the text to write and what to return for it;
--- or "leave", as it is. A plan may have another `compute` (vlock.combine has), which is also told
--- whether the base was only kept.
+-- or "leave", as it is. A plan may have another `compute` (vlock.cell.combine has), which is also
+-- told whether the base was only kept.
 function update.compute(plan, fn, base)
   local wanted = fn(plan.codec.decode(base.value), base.version)
   if wanted == nil then

@@ -120,7 +120,7 @@ local function show_text(text)
   return exit.FINE
 end
 
--- Words that stand where a file would; src/command/options.c knows them too: behind them, options
+-- Words that stand where a file would; src/command/option_table.c has them: behind them, options
 -- and words may stand in any order.
 local verbs = {
   list = function()

@@ -1,6 +1,6 @@
 -- Makes a fresh Lua state a vlock state: `require` and coroutines that may wait for the server, and
--- the names of names.lua as globals. Run once by the engine, before any script. (In a state that is
--- somebody else's, module.lua does it.)
+-- the names of script/globals.lua as globals. Run once by the engine, before any script. (In a
+-- state that is somebody else's, module.lua does it.)
 
 local core = require "vlock.core"
 local files = require "vlock.files"

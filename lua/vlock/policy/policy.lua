@@ -243,10 +243,10 @@ end
 --- An instance of a policy. spec: a table with any of retry, backoff, merge (names, tables with
 -- parameters, functions), as a policy file returns it; a policy's file ("mine.lua"); or the name of
 -- a bundled or own file of any kind, alone or in a table with its parameters. An instance is
--- returned as it is. context: from vlock.search; its field `overrides` changes parameters, `where`
--- begins the messages about the table itself, `text` is the source that it stands in, and `chunks`,
--- a table, makes every file's chunk run once for all instances of this context. Raises on anything
--- that is broken: what, where, and the nearest known name.
+-- returned as it is. context: from vlock.policy.search; its field `overrides` changes parameters,
+-- `where` begins the messages about the table itself, `text` is the source that it stands in, and
+-- `chunks`, a table, makes every file's chunk run once for all instances of this context. Raises on
+-- anything that is broken: what, where, and the nearest known name.
 function policy.new(spec, context)
   if getmetatable(spec) == Instance then
     return spec

@@ -8,7 +8,7 @@
 -- rate                         updates a second that begin in all, whether earlier ones have ended
 --                              or not: an open loop; nil: a closed one
 -- combine                      true: workers that update the same key at the same time make one
---                              commit together (vlock.combine)
+--                              commit together (vlock.cell.combine)
 -- value_size                   bytes of a value, of the default update; nil: no more than the
 --                              counter takes
 -- new_update()                 a worker's update function of its own, fn(value, worker); nil: the

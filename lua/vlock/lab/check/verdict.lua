@@ -69,7 +69,7 @@ local function words_of_losses(found)
     figures.grouped(found.dropped))
 end
 
---- The verdict, a line of a report. found: with `commits`; paint: of vlock.paint.
+--- The verdict, a line of a report. found: with `commits`; paint: of vlock.text.color.
 function verdict.text(found, paint)
   local unknown = found.unknown_applied
   if found.verified == true and found.commits == 0 and unknown == 0 then

@@ -10,7 +10,8 @@ local output_paths = {}
 local Outputs = {}
 Outputs.__index = Outputs
 
---- For a run that reads these files, a list of { what, path }, beside what vlock.inputs knows of.
+--- For a run that reads these files, a list of { what, path }, beside what vlock.script.inputs
+-- knows of.
 function output_paths.new(read)
   -- Owners: by what tells a file from others.
   local self = setmetatable({ owners = {}, made = {} }, Outputs)
