@@ -163,4 +163,29 @@ describe("combined updates", function()
     second:join()
     assert.are.equal(2, commits())
   end)
+
+  it("inside of its own update function is refused, and not waited for; others go on", function()
+    local ticking = vlock.spawn(function()
+      vlock.sleep(0.2) -- a task that can go on, by which no deadlock is seen
+    end)
+    local function inner()
+      return vlock.update("within", function()
+        return "inner"
+      end, { combine = true })
+    end
+    local ok, reason = pcall(vlock.update, "within", inner, { combine = true })
+    assert.is_false(ok)
+    assert.matches("a combined update of 'within' inside of its own update function", reason, 1, true)
+    assert.is_nil((vlock.get("within")))
+    assert.are.equal("outer", (vlock.update("within", function()
+      assert.is_false((pcall(inner)))
+      return "outer"
+    end, { combine = true })))
+    assert.are.equal("another", (vlock.update("beside", function()
+      inner()
+      return "another"
+    end, { combine = true })))
+    assert.are.equal("inner", (vlock.get("within")))
+    ticking:join()
+  end)
 end)

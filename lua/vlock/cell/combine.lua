@@ -10,6 +10,7 @@
 
 local codecs = require "vlock.cell.codec"
 local core = require "vlock.core"
+local misuse = require "vlock.script.misuse"
 local update = require "vlock.cell.update"
 
 local Combiner = {}
@@ -63,7 +64,7 @@ local function run(line, batch, before)
   if before then
     before:join()
   end
-  line.open = nil
+  line.open, line.running = nil, batch.task
   local plan = setmetatable({ compute = compute }, { __index = batch.plan })
   batch.results = table.pack(pcall(update.run, batch.session, plan, batch.cell, batch))
 end
@@ -76,6 +77,10 @@ local function open_batch(self, session, plan, cell)
   if not line or line.last and not core.is_alive(line.last) then
     line = {}
     self.lines[key] = line
+  end
+  if line.running and line.running == core.task() then
+    misuse("a combined update of '%s' inside of its own update function: it would wait for itself",
+      cell.key)
   end
   local batch = line.open
   if not batch then
