@@ -50,14 +50,14 @@ compare() {
     cat >selfish.lua <<'END'
 return { backoff = function(p, c) return c.worker == 1 and 0 or 1 end }
 END
-    compare -d 400ms -w 20 selfish.lua fixed
+    compare -d 1s -w 5 selfish.lua fixed
     [ "$status" -eq 0 ]
     grep -qE '^selfish .*STARVES others' <<<"$output"
     no grep '^selfish .*[*]' <<<"$output"
-    compare --json -d 400ms -w 20 selfish.lua fixed
+    compare --json -d 1s -w 5 selfish.lua fixed
     [ "$(value '[r["starved"] for r in d["runs"]]')" = "[true, false]" ]
     # Of two workers one has nearly everything: Jain's index is 0.5 then. And a few commits are uneven by chance.
-    compare --json -d 400ms --runs 1 -w 2 selfish.lua none
+    compare --json -d 1s --runs 1 -w 2 selfish.lua none
     [ "$(value '[r["starved"] for r in d["runs"]]')" = "[true, false]" ]
     compare --json -n 20 --runs 1 selfish.lua none
     [ "$(value '[r["starved"] for r in d["runs"]]')" = "[false, false]" ]

@@ -98,7 +98,7 @@ END
             sleep 0.05
         done
         tr '\0' ' ' <"/proc/$running/cmdline" >seen
-        pgrep -af s3cr3t >>seen || true
+        pgrep -af "$scratch" >>seen || true
         kill "$running"
         wait "$running" || true
         cat seen ready
