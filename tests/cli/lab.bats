@@ -179,6 +179,15 @@ END
     [ "$(field commands)" -le 4016 ]
 }
 
+@test "a script that the server does not know is sent by one of many workers" {
+    start_server s
+    run -0 "$vlockrun" -u "$url" -w 500 -k 500 --dist own -n 500 -c 8 none
+    loads=$(cli INFO commandstats | sed -n 's/^cmdstat_script|load:calls=\([0-9]*\),.*/\1/p')
+    echo "$loads loads"
+    [ "$loads" -ge 1 ]
+    [ "$loads" -le 4 ] # two scripts; one connection may learn before another one has told
+}
+
 @test "a script brings its own scenario and update; options win" {
     cat >mine.lua <<'END'
 return {

@@ -6,6 +6,7 @@
 -- check = function(value) return what is wrong with it, or nil end}; with a check, the type is the
 -- check's to judge.
 
+local cache = require "vlock.cell.cache"
 local core = require "vlock.core"
 local json = require "vlock.text.json"
 local did_you_mean = require "vlock.text.did_you_mean"
@@ -125,9 +126,16 @@ function params.fail_unknown(name, names, where)
     #names > 0 and "there are: " .. table.concat(names, ", ") or "it has none"), 0)
 end
 
+-- What plain defaults ("2ms", 20) come to: thousands of workers of the lab ask for the same.
+local plain_values = cache.new(256)
+
 -- What one parameter comes to; or nil and what is wrong with it, as it goes on behind the
 -- parameter's name.
 local function value_of(declared, given)
+  local known = given == nil and plain_values:get(declared)
+  if known then
+    return known
+  end
   local full, reason = declaration_of(declared)
   if not full then
     return nil, " " .. reason
@@ -148,6 +156,9 @@ local function value_of(declared, given)
   reason = full.check and full.check(converted)
   if reason then
     return nil, ": " .. reason
+  end
+  if given == nil and type(declared) ~= "table" and converted then
+    plain_values:put(declared, converted)
   end
   return converted
 end

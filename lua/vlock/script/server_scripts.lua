@@ -2,6 +2,7 @@
 -- forgotten them.
 
 local connections = require "vlock.redis_core"
+local core = require "vlock.core"
 
 local server_scripts = {}
 
@@ -13,17 +14,35 @@ function Script.is_forgotten(_, reply)
   return type(reply) == "table" and reply.err and reply.err:find("^NOSCRIPT") ~= nil
 end
 
---- Makes it known to the server. Returns how it is called now: "EVALSHA" and its SHA-1; or "EVAL"
--- and its source, where the user may not load scripts. SCRIPT LOAD keeps it for good, which EVAL
--- need not. call: as redis.pcall. Raises what the server says otherwise.
-function Script:teach(call)
-  local reply = call("SCRIPT", "LOAD", self.source)
+-- How it is called once the server has been told of it: "EVALSHA" and its SHA-1; or "EVAL" and its
+-- source, where the user may not load scripts. SCRIPT LOAD keeps it for good, which EVAL need not.
+local function load_script(script, call)
+  local reply = call("SCRIPT", "LOAD", script.source)
   if type(reply) ~= "table" or not reply.err then
-    return "EVALSHA", self.sha1
+    return "EVALSHA", script.sha1
   elseif reply.err:find("^NOPERM") then
-    return "EVAL", self.source
+    return "EVAL", script.source
   end
   error(reply, 0)
+end
+
+--- Makes it known to the server; returns the command and the script by which it is called now. Of
+-- thousands of tasks that learn at the same time that the server has forgotten it, one sends it.
+-- call: as redis.pcall. Raises what the server says otherwise.
+function Script:teach(call)
+  if not core.task() then
+    return load_script(self, call)
+  end
+  local teacher = self.teacher
+  if teacher and core.is_alive(teacher) then
+    local ok, command, script = pcall(teacher.join, teacher)
+    if ok then
+      return command, script
+    end
+    return "EVALSHA", self.sha1 -- the teacher failed: whoever is told so next is the teacher
+  end
+  self.teacher = core.spawn(load_script, self, call)
+  return self.teacher:join()
 end
 
 local function run(script, call, keys, args)
