@@ -152,7 +152,8 @@ end
 
 -- While workers are made the collector finds nothing, and looks at all of them again and again. So
 -- it rests; but for what the files of a policy leave behind, it is called by how much there is.
-local LEAST, GROWTH = 256 * 1024, 4 -- kilobytes before it is called; times what it left the last time
+-- Kilobytes before it is called; times what it left the last time.
+local LEAST, GROWTH = 256 * 1024, 4
 
 local function make_workers(run)
   local workers, limit = {}, LEAST
