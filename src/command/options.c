@@ -64,19 +64,11 @@ static int check_form(const struct vlock_option *option, const char *value,
                : vlock_error_set(error, VLOCK_ERR_USAGE, "--%s: %s", option->name, reason.message);
 }
 
-static int add_word(struct vlock_command_line *line, char *word)
-{
-    if (word)
-        line->words[line->word_count++] = word;
-    return word ? 0 : -1;
-}
-
 /* Options that the command itself needs are kept here as well. */
 static int take(struct vlock_command_line *line, const struct vlock_option *option,
                 const char *value, struct vlock_error *error)
 {
     double count;
-    char *word;
     if (check_form(option, value ? value : "", error) != 0)
         return -1;
     if (strcmp(option->name, "help") == 0)
@@ -96,10 +88,8 @@ static int take(struct vlock_command_line *line, const struct vlock_option *opti
     else if (strcmp(option->name, "seed") == 0 &&
              vlock_units_count(value, strlen(value), &count, NULL) == 0)
         line->seed = (uint64_t)count;
-    if (asprintf(&word, "%s=%s", option->name, value ? value : "yes") < 0)
-        word = NULL;
-    if (add_word(line, word) != 0)
-        return vlock_error_set(error, VLOCK_ERR_MEMORY, "out of memory");
+    line->options[line->option_words++] = option->name;
+    line->options[line->option_words++] = value ? value : "";
     return 0;
 }
 
@@ -130,6 +120,9 @@ static int parse_option(int argc, char **argv, int *at, struct vlock_command_lin
                                    option->value);
         value = argv[++*at];
     }
+    if (value && !*value)
+        return vlock_error_set(error, VLOCK_ERR_USAGE, "--%s needs a value that is not empty: %s",
+                               option->name, option->value);
     return take(line, option, value, error);
 }
 
@@ -138,72 +131,60 @@ static bool is_option(const char *word)
     return word[0] == '-' && word[1];
 }
 
-static int refuse_memory(struct vlock_error *error)
-{
-    return vlock_error_set(error, VLOCK_ERR_MEMORY, "out of memory");
-}
-
 /* What help is asked about: "help compare", "compare --help". */
-static int take_topic(struct vlock_command_line *line, char **rest, int count,
-                      struct vlock_error *error)
+static int take_topic(struct vlock_command_line *line, struct vlock_error *error)
 {
-    if (strcmp(rest[0], "help") != 0) {
-        line->topic = rest[0];
+    if (strcmp(line->words[0], "help") != 0) {
+        line->topic = line->words[0];
         return 0;
     }
-    if (count > 2)
+    if (line->word_count > 2)
         return vlock_error_set(error, VLOCK_ERR_USAGE, "help takes one verb or option");
     line->wants_help = true;
-    line->topic = count > 1 ? rest[1] : NULL;
+    line->topic = line->word_count > 1 ? line->words[1] : NULL;
     return 0;
 }
 
-int vlock_command_line_parse(int argc, char **argv, struct vlock_command_line *line,
-                             struct vlock_error *error)
+static int parse(int argc, char **argv, struct vlock_command_line *line, struct vlock_error *error)
 {
-    char **rest = calloc((size_t)argc + 1, sizeof *rest); /* what is no option, in its order */
-    int rest_count = 0, at, result = -1;
+    int at;
     bool has_verb = false;
-    memset(line, 0, sizeof *line);
-    line->words = calloc((size_t)argc + 2, sizeof *line->words);
-    if (!line->words || !rest) {
-        refuse_memory(error);
-        goto cleanup;
-    }
     for (at = 1; at < argc && (has_verb || is_option(argv[at]) || vlock_verb_find(argv[at]));
          at++) {
         if (strcmp(argv[at], "--") == 0) {
             at++;
             break;
         }
-        bool asks = has_verb && strcmp(rest[0], "help") == 0 && strcmp(argv[at], "--json") != 0;
+        bool asks =
+            has_verb && strcmp(line->words[0], "help") == 0 && strcmp(argv[at], "--json") != 0;
         if (!is_option(argv[at]) || asks) { /* about an option, it may be */
             has_verb = true;
-            rest[rest_count++] = argv[at];
+            line->words[line->word_count++] = argv[at];
         } else if (parse_option(argc, argv, &at, line, error) != 0) {
-            goto cleanup;
+            return -1;
         }
     }
     while (at < argc)
-        rest[rest_count++] = argv[at++];
-    line->is_bare = rest_count == 0 && !line->has_chunk;
-    if (has_verb && take_topic(line, rest, rest_count, error) != 0)
-        goto cleanup;
-    result = add_word(line, strdup("--"));
-    for (int i = 0; i < rest_count && result == 0; i++)
-        result = add_word(line, strdup(rest[i]));
-    if (result != 0)
-        refuse_memory(error);
-cleanup:
-    free(rest);
-    return result;
+        line->words[line->word_count++] = argv[at++];
+    line->is_bare = line->word_count == 0 && !line->has_chunk;
+    return has_verb ? take_topic(line, error) : 0;
+}
+
+int vlock_command_line_parse(int argc, char **argv, struct vlock_command_line *line,
+                             struct vlock_error *error)
+{
+    memset(line, 0, sizeof *line);
+    line->options = calloc(2 * (size_t)argc, sizeof *line->options);
+    line->words = calloc((size_t)argc, sizeof *line->words);
+    if (!line->options || !line->words)
+        return vlock_error_set(error, VLOCK_ERR_MEMORY, "out of memory");
+    return parse(argc, argv, line, error);
 }
 
 void vlock_command_line_clear(struct vlock_command_line *line)
 {
-    for (size_t i = 0; i < line->word_count; i++)
-        free((char *)line->words[i]);
+    free(line->options);
     free(line->words);
-    line->words = NULL;
-    line->word_count = 0;
+    line->options = line->words = NULL;
+    line->option_words = line->word_count = 0;
 }

@@ -1,6 +1,6 @@
 /*
  * The command line of vlockrun, read. Which options there are stands in option_table.h. What an
- * option means for a run is decided in lua/vlock/command/main.lua; here it is read, checked by
+ * option means for a run is decided in lua/vlock/command/command.lua; here it is read, checked by
  * form, and passed on by name.
  */
 #ifndef VLOCK_OPTIONS_H
@@ -21,9 +21,10 @@ struct vlock_command_line {
     bool has_chunk;    /* --eval was given */
     bool is_bare;      /* nothing to run: neither FILE nor --eval nor a verb */
     const char *topic; /* of the help: a verb or an option; NULL: all of it */
-    /* "name=value" for every option of a run in the order given, then "--", then FILE and what
-     * follows it. */
-    const char **words;
+    /* The options in the order given, each its name and its value, "" where it takes none. */
+    const char **options;
+    size_t option_words;
+    const char **words; /* FILE, or a verb, and what follows it */
     size_t word_count;
 };
 

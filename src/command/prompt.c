@@ -149,7 +149,7 @@ int vlock_prompt_run(vlock_engine *engine, const struct vlock_arguments *argumen
                      struct vlock_error *error)
 {
     struct session session = {.engine = engine};
-    static const char begin[] = "require('vlock.command.prompt').begin(ARGV)";
+    static const char begin[] = "require('vlock.command.prompt').begin(KEYS)";
     if (vlock_run_string(engine, begin, sizeof begin - 1, "=prompt", arguments, NULL, NULL,
                          error) != 0)
         return VLOCK_EXIT_SCRIPT;

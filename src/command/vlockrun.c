@@ -1,6 +1,7 @@
 /*
- * vlockrun: the command. Reads the command line, opens an engine, lets lua/vlock/command/main.lua
- * do the work, and turns what came of it into an exit code. A client of vlock.h like any other.
+ * vlockrun: the command. Reads the command line, opens an engine, lets
+ * lua/vlock/command/command.lua do the work, and turns what came of it into an exit code. A client
+ * of vlock.h like any other.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -46,7 +47,7 @@ static int exit_code_of(const struct vlock_error *error)
 
 static int run(const struct vlock_command_line *line, struct vlock_error *error)
 {
-    static const char source[] = "return require('vlock.command.main').main(ARGV)";
+    static const char source[] = "return require('vlock.command.command').main(KEYS, ARGV)";
     char secret[1024];
     int code = VLOCK_EXIT_SCRIPT;
     const char *environment = getenv("VLOCK_REDIS_URL");
@@ -66,7 +67,10 @@ static int run(const struct vlock_command_line *line, struct vlock_error *error)
     if (!engine)
         return exit_code_of(error);
     vlock_signals_catch(engine, line->timeout_ns);
-    struct vlock_arguments arguments = {.arg_count = line->word_count, .args = line->words};
+    struct vlock_arguments arguments = {.key_count = line->option_words,
+                                        .keys = line->options,
+                                        .arg_count = line->word_count,
+                                        .args = line->words};
     if (line->is_bare && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))
         code = vlock_prompt_run(engine, &arguments, error);
     else if (vlock_run_string(engine, source, sizeof source - 1, "=vlockrun", &arguments,

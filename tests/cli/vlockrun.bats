@@ -146,6 +146,18 @@ load environment
     [[ $stderr != *vlock/* && $stderr != *vlock.* ]]
 }
 
+@test "a value may be any text but an empty one" {
+    run -2 "$vlockrun" -e ''
+    [[ $output == *"--eval needs a value that is not empty: CHUNK"* ]]
+    run -2 "$vlockrun" --report= -n 5 none
+    [[ $output == *"--report needs a value that is not empty: FILE"* ]]
+    run -0 "$vlockrun" -n 5 --hgrm yes --combine none # a file of that name
+    [ -s yes ]
+    run -0 "$vlockrun" -n 5 --report page.html --history a=b -p base=2ms full_jitter
+    [ -s a=b ]
+    grep -qF -- '--history a=b --param base=2ms full_jitter' page.html
+}
+
 @test "options end at FILE" {
     echo 'return arg[1]' >a.lua
     [ "$("$vlockrun" a.lua --json)" = --json ]

@@ -66,7 +66,7 @@ describe("the definitions for editors", function()
     end
     names[#names + 1] = "update"
     assert.are.same(sorted(names), fields_of(text, "vlock.scenario"))
-    assert.are.same(require("vlock.cell.options").names, fields_of(read "vlock", "vlock.options"))
+    assert.are.same(require("vlock.cell.call_options").names, fields_of(read "vlock", "vlock.options"))
   end)
 
   it("have what a policy is told", function()

@@ -31,9 +31,9 @@ function cell.version_key(key)
   return "{" .. key .. "}:v"
 end
 
---- key: the value's key. opts, as vlock.cell.options reads them: version_key (default: as above),
--- expire (lifetime of the version record in seconds; 0 or nil: it does not expire), ttl (of the
--- value, in seconds; nil: as it is).
+--- key: the value's key. opts, as vlock.cell.call_options reads them: version_key (default: as
+-- above), expire (lifetime of the version record in seconds; 0 or nil: it does not expire), ttl (of
+-- the value, in seconds; nil: as it is).
 function cell.new(key, opts)
   return {
     key = key,

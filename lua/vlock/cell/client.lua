@@ -3,7 +3,7 @@
 
 local cache = require "vlock.cell.cache"
 local cells = require "vlock.cell.cell"
-local options = require "vlock.cell.options"
+local options = require "vlock.cell.call_options"
 local codecs = require "vlock.cell.codec"
 local combine = require "vlock.cell.combine"
 local misuse = require "vlock.script.misuse"

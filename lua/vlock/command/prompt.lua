@@ -2,11 +2,11 @@
 -- line to the next; locals do not.
 
 local core = require "vlock.core"
-local main = require "vlock.command.main"
+local main = require "vlock.command.command"
 local policy = require "vlock.policy.policy"
 local printable = require "vlock.text.printable"
 local program = require "vlock.command.program"
-local result = require "vlock.command.result"
+local result = require "vlock.command.shown_result"
 local say = require "vlock.command.say"
 
 local prompt = {}
@@ -15,9 +15,9 @@ local RAN, INCOMPLETE = 0, 1 -- src/command/prompt.c knows them
 
 local options = {}
 
---- words: the options of the command line.
-function prompt.begin(words)
-  options = main.read_words(words)
+--- pairs_of_words: the options of the command line.
+function prompt.begin(pairs_of_words)
+  options = main.read_options(pairs_of_words)
   options.line = "vlockrun"
   main.stdout = io.stdout
   program.set_environment { folder = ".", words = {}, zero = "vlockrun" }
@@ -39,7 +39,7 @@ local function run(text)
   local results = table.pack(program.compile(one, true)())
   if policy.is_meant(results[1]) then
     one.name = "@line"
-    return require("vlock.lab.main").run(one, options, io.stdout)
+    return require("vlock.lab.lab").run(one, options, io.stdout)
   end
   result.show(options, results)
 end

@@ -14,45 +14,35 @@ local usage = exit.usage
 
 -- ---- the words of the command line
 
---- "name=value" … "--" FILE … as src/command/options.c passes them on.
-function command.read_words(words)
-  local options, rest = { param = {}, require = {}, sweep = {} }, {}
-  local at = 1
-  while words[at] ~= "--" do
-    local name, value = words[at]:match("^([%w-]+)=(.*)$")
-    if type(options[name]) == "table" then -- may be given several times
+--- The options, by their names, from what src/command/options.h passes on: each its name and its
+-- value. Those that may be given several times are lists.
+function command.read_options(pairs_of_words)
+  local options = { param = {}, require = {}, sweep = {} }
+  for i = 1, #pairs_of_words, 2 do
+    local name, value = pairs_of_words[i]:gsub("-", "_"), pairs_of_words[i + 1]
+    if type(options[name]) == "table" then
       table.insert(options[name], value)
     else
-      options[name:gsub("-", "_")] = value
+      options[name] = value == "" or value -- true: it takes none
     end
-    at = at + 1
   end
-  for i = at + 1, #words do
-    rest[#rest + 1] = words[i]
-  end
-  return options, rest
+  return options
 end
 
 local function shell_quoted(word)
   return word:find("^[%w_./:=@,+%%-]+$") and word or "'" .. word:gsub("'", "'\\''") .. "'"
 end
 
--- The words as one line to type, without a password.
-local function command_line(words)
+-- All of it as one line to type, without a password.
+local function command_line(pairs_of_words, words)
   local typed = { "vlockrun" }
-  local is_option = true
+  for i = 1, #pairs_of_words, 2 do
+    local value = pairs_of_words[i + 1]
+    typed[#typed + 1] = "--" .. pairs_of_words[i]
+    typed[#typed + 1] = value ~= "" and shell_quoted(core.hidden(value)) or nil
+  end
   for _, word in ipairs(words) do
-    local name, value = word:match("^([%w-]+)=(.*)$")
-    if is_option and word == "--" then
-      is_option = false
-    elseif is_option and value == "yes" then
-      typed[#typed + 1] = "--" .. name
-    elseif is_option then
-      typed[#typed + 1] = "--" .. name
-      typed[#typed + 1] = shell_quoted(core.hidden(value))
-    else
-      typed[#typed + 1] = shell_quoted(core.hidden(word))
-    end
+    typed[#typed + 1] = shell_quoted(core.hidden(word))
   end
   return table.concat(typed, " ")
 end
@@ -146,31 +136,31 @@ local verbs = {
     if options.json then
       redirect_prints()
     end
-    return require("vlock.lab.main").compare(table.move(rest, 2, #rest, 1, {}), options,
+    return require("vlock.lab.lab").compare(table.move(rest, 2, #rest, 1, {}), options,
       command.stdout)
   end,
 }
 
-local function run(words)
-  local options, rest = command.read_words(words)
+local function run(pairs_of_words, words)
+  local options = command.read_options(pairs_of_words)
   require("vlock.script.inputs").listen(io)
-  options.line = command_line(words)
-  if not options.eval and verbs[rest[1]] then
-    return verbs[rest[1]](rest, options)
+  options.line = command_line(pairs_of_words, words)
+  if not options.eval and verbs[words[1]] then
+    return verbs[words[1]](words, options)
   end
-  local program = load_program(options, rest)
+  local program = load_program(options, words)
   if options.json then
     redirect_prints()
   end
   if program.policy then
-    return require("vlock.lab.main").run_named(program, options, command.stdout)
+    return require("vlock.lab.lab").run_named(program, options, command.stdout)
   end
   programs.set_environment(program)
   local results = table.pack(programs.compile(program, options.eval ~= nil)())
   if require("vlock.policy.policy").is_meant(results[1]) then
-    return require("vlock.lab.main").run(program, options, command.stdout)
+    return require("vlock.lab.lab").run(program, options, command.stdout)
   end
-  require("vlock.command.result").show(options, results)
+  require("vlock.command.shown_result").show(options, results)
   return exit.FINE
 end
 
@@ -178,7 +168,7 @@ end
 local function script_traceback(traceback)
   local lines, is_the_scripts = {}, false
   for line in traceback:gmatch("[^\n]+") do
-    if line:find("^\tvlock/command/[mp]") then
+    if line:find("^\tvlock/command/[cp]") then
       break -- from here on it is ours
     elseif not line:find("^\tvlock/") then
       lines[#lines + 1] = "\n" .. line:gsub("vlock%.[%w_.]*redis[_core]*%.", "redis.")
@@ -202,10 +192,10 @@ function command.with_traceback(reason)
   }
 end
 
---- Runs what these words say; returns the exit code.
-function command.main(words)
+--- Runs what the command line says, its options and its words; returns the exit code.
+function command.main(pairs_of_words, words)
   command.stdout = io.stdout
-  local ok, result = xpcall(run, command.with_traceback, words)
+  local ok, result = xpcall(run, command.with_traceback, pairs_of_words, words)
   if ok then
     return result
   end

@@ -315,7 +315,7 @@ local function run_alone(one, options, out)
   return run_lanes(lanes_of(list, options, is_swept and COMPARED or nil), is_swept, options, out)
 end
 
---- Puts the policy of a script under contention. program: as vlock.command.main has it.
+--- Puts the policy of a script under contention. program: as vlock.command.command has it.
 function command.run(program, options, out)
   for _, word in ipairs(program.words) do
     if word:find("^%-.") then
