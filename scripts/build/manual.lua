@@ -122,7 +122,9 @@ _vlockrun() {
     COMPREPLY=()
     case $before in
     %s) COMPREPLY=($(compgen -f -- "$word")) && return ;;
-    -s|--store) COMPREPLY=($(compgen -W 'plain watch ifeq' -- "$word") $(compgen -f -X '!*.lua' -- "$word"))
+    -s|--store)
+        COMPREPLY=($(compgen -W 'plain watch ifeq' -- "$word")
+            $(compgen -f -X '!*.lua' -- "$word"))
         return ;;
     %s) return ;;
     esac

@@ -1,4 +1,5 @@
--- The core script, by the nine defects of the article's: each is shown with the article's logic first, then not to be there in ours.
+-- The core script, by the nine defects of the article's: each is shown with the article's logic
+-- first, then not to be there in ours.
 
 local function read_file(path)
   local file <close> = assert(io.open(path))
@@ -24,7 +25,8 @@ local function stamp()
 end
 
 local function snapshot()
-  return { redis.call("DUMP", K), redis.call("DUMP", V), redis.call("PTTL", V) < 0, redis.call("PTTL", K) < 0 }
+  return { redis.call("DUMP", K), redis.call("DUMP", V), redis.call("PTTL", V) < 0,
+    redis.call("PTTL", K) < 0 }
 end
 
 local function must_refuse(pattern, ...)
@@ -81,12 +83,14 @@ describe("the nine defects of the article's script, and ours:", function()
   it("2. a conflict hands back value and version together", function()
     naive({ "n", "nv" }, { "theirs", "1", "100" })
     local conflict = naive({ "n", "nv" }, { "mine", "1", "100" })
-    assert.are.equal("OK", naive({ "n", "nv" }, { "mine", tostring(conflict[2] + 1), "100" }).ok) -- over a value never read
+    -- Over a value never read.
+    assert.are.equal("OK", naive({ "n", "nv" }, { "mine", tostring(conflict[2] + 1), "100" }).ok)
 
     cas("theirs", "1", "0", "tok.1")
     assert.are.same({ -1, 1, "theirs", stamp() }, cas("mine", "1", "0"))
     assert.are.same({ -1, 1, "theirs", stamp(), "tok.2" }, cas("mine", "1", "0", "tok.2", "0"))
-    assert.are.same({ -1, 1, "theirs", stamp(), "tok.3" }, cas("mine", "2", "0", "tok.3", "1:pother:other"))
+    assert.are.same({ -1, 1, "theirs", stamp(), "tok.3" },
+      cas("mine", "2", "0", "tok.3", "1:pother:other"))
   end)
 
   it("3. value and version are read in one step", function()
@@ -99,14 +103,16 @@ describe("the nine defects of the article's script, and ours:", function()
     assert.are.same({ "b", 2 }, { whole[1], whole[2] })
   end)
 
-  it("4. every commit renews the lifetime, and a recreated record is not taken for the old one", function()
+  it("4. every commit renews the lifetime, and a recreated record is not taken for the old one",
+    function()
     naive({ "n", "nv" }, { "a", "1", "100" })
     redis.call("EXPIRE", "nv", 10)
     naive({ "n", "nv" }, { "b", "2", "100" })
     assert.is_true(redis.call("TTL", "nv") <= 10) -- a fixed clock from the first write
     redis.call("DEL", "nv")
     naive({ "n", "nv" }, { "c", "1", "100" })
-    assert.are.equal("OK", naive({ "n", "nv" }, { "stale", "2", "100" }).ok) -- it had read version 1 of the old record
+    -- It had read version 1 of the old record.
+    assert.are.equal("OK", naive({ "n", "nv" }, { "stale", "2", "100" }).ok)
 
     cas("a", "1", "100", "w.1", "0")
     local old = stamp()
@@ -121,7 +127,8 @@ describe("the nine defects of the article's script, and ours:", function()
 
   it("5. a writer that lost the acknowledgement can tell its own commit from another's", function()
     naive({ "n", "nv" }, { "a", "1", "100" })
-    assert.are.same({ -1, 2 }, naive({ "n", "nv" }, { "a", "1", "100" })) -- a conflict, although it is its own
+    -- A conflict, although it is its own.
+    assert.are.same({ -1, 2 }, naive({ "n", "nv" }, { "a", "1", "100" }))
 
     cas("a", "1", "0", "writer.1", "0")
     local again = cas("a", "1", "0", "writer.1", "0")
@@ -133,9 +140,11 @@ describe("the nine defects of the article's script, and ours:", function()
   it("6. what is refused is refused before anything is written", function()
     local ok = pcall(naive.call, naive, { "n", "nv" }, { "a", "1", "abc" })
     assert.is_false(ok)
-    assert.are.equal("1", redis.call("GET", "nv")) -- the version has moved, the value was not written
+    -- The version has moved, the value was not written.
+    assert.are.equal("1", redis.call("GET", "nv"))
 
-    for _, lifetime in ipairs { "abc", "-1", "1.5", "3153600001", "1e3", "99999999999999999999", "007", "00", "+1", " 1" } do
+    for _, lifetime in ipairs { "abc", "-1", "1.5", "3153600001", "1e3", "99999999999999999999",
+      "007", "00", "+1", " 1" } do
       must_refuse("^VLOCK the lifetime", "a", "1", lifetime)
     end
   end)
@@ -144,7 +153,8 @@ describe("the nine defects of the article's script, and ours:", function()
     local url = redis.private_server()
     local path = url:match("^unix://(.*)$")
     local function as(rules)
-      redis.call("ACL", "SETUSER", "limited", "reset", "on", ">pw", "~*", "+@all", table.unpack(rules))
+      redis.call("ACL", "SETUSER", "limited", "reset", "on", ">pw", "~*", "+@all",
+        table.unpack(rules))
       return redis.connect("unix://limited:pw@" .. path)
     end
     local connection = as { "-set" }
@@ -180,7 +190,8 @@ describe("the nine defects of the article's script, and ours:", function()
 
   it("7. versions are exact, and one that cannot be is an error", function()
     redis.call("SET", "nv", "99999999999999")
-    assert.are.equal(-1, naive({ "n", "nv" }, { "a", "100000000000000", "100" })[1]) -- 1e+14 is not its text
+    -- 1e+14 is not its text.
+    assert.are.equal(-1, naive({ "n", "nv" }, { "a", "100000000000000", "100" })[1])
 
     redis.call("SET", V, "99999999999999")
     assert.are.equal("OK", cas("a", "100000000000000", "0").ok)
@@ -231,7 +242,8 @@ describe("the core script", function()
     assert.are.equal(false, redis.call("GET", "expire"))
     assert.matches("^VLOCK takes 2 keys", ours:pcall({ K }, { "1", "1" }).err)
     assert.matches("^VLOCK takes 2 keys", ours:pcall({ K, V, "a", "b" }, { "1", "1" }).err)
-    assert.matches("^VLOCK the value's key and the version's key must differ", ours:pcall({ K, K }, { "1", "1" }).err)
+    assert.matches("^VLOCK the value's key and the version's key must differ",
+      ours:pcall({ K, K }, { "1", "1" }).err)
     assert.matches("^VLOCK takes a value", ours:pcall({ K, V }, { "1" }).err)
   end)
 
@@ -255,7 +267,8 @@ describe("the core script", function()
     cas("a", "1", "0", "w.1", "0")
     assert.are.equal("OK 2:pw.1:w.2", cas("", "2", "0", "w.2", "1:pw.1:w.1", "DEL").ok)
     assert.are.same({ false, 2, "2:pw.1:w.2" }, read())
-    assert.are.equal(-1, cas("a", "1", "0", "w.3", "0")[1]) -- a stale writer sees that something was there
+    -- A stale writer sees that something was there.
+    assert.are.equal(-1, cas("a", "1", "0", "w.3", "0")[1])
     assert.are.equal("OK", cas("c", "3", "0").ok)
   end)
 
@@ -335,8 +348,10 @@ describe("the core script", function()
   it("is read by EVAL_RO, so that reading never writes", function()
     cas("a", "1", "0", "w.1", "0")
     assert.are.same({ "a", 1, "1:pw.1:w.1" }, redis.call("EVAL_RO", reader.source, 2, K, V))
-    assert.are.same({ false, 0, "0" }, redis.call("EVAL_RO", reader.source, 2, "absent", "{absent}:v"))
+    assert.are.same({ false, 0, "0" },
+      redis.call("EVAL_RO", reader.source, 2, "absent", "{absent}:v"))
     redis.call("RPUSH", "list", "x")
-    assert.matches("WRONGTYPE", redis.pcall("EVAL_RO", reader.source, 2, "list", "{list}:v").err, 1, true)
+    assert.matches("WRONGTYPE", redis.pcall("EVAL_RO", reader.source, 2, "list", "{list}:v").err, 1,
+      true)
   end)
 end)

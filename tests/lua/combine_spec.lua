@@ -57,7 +57,8 @@ describe("combined updates", function()
     assert.is_true(commits() <= 100)
   end)
 
-  it("see each other's values as the server would have given them, in the order they came, and return their own", function()
+  it("see each other's values as the server would have given them, in the order they came, " ..
+    "and return their own", function()
     local seen = {}
     local function note(value)
       seen[#seen + 1] = value or "absent"
@@ -125,7 +126,8 @@ describe("combined updates", function()
   it("are merged as one: each gets what was written", function()
     vlock.update(key, add(1))
     intrude("100")
-    local results = together({ add(1), add(10) }, { combine = true, backoff = "none", merge = "counter" })
+    local results = together({ add(1), add(10) },
+      { combine = true, backoff = "none", merge = "counter" })
     assert.are.same({ n = 3, true, "111", 3 }, results[1])
     assert.are.same({ n = 3, true, "111", 3 }, results[2])
   end)
@@ -133,7 +135,8 @@ describe("combined updates", function()
   it("give up together, and are refused together", function()
     vlock.update(key, add(1))
     intrude("100")
-    local results = together({ add(1), add(10) }, { combine = true, retry = { "attempts", max = 1 } })
+    local results = together({ add(1), add(10) },
+      { combine = true, retry = { "attempts", max = 1 } })
     for i = 1, 2 do
       assert.is_nil(results[i][2])
       assert.are.equal("gave_up", results[i][3].outcome)
@@ -175,7 +178,8 @@ describe("combined updates", function()
     end
     local ok, reason = pcall(vlock.update, "within", inner, { combine = true })
     assert.is_false(ok)
-    assert.matches("a combined update of 'within' inside of its own update function", reason, 1, true)
+    assert.matches("a combined update of 'within' inside of its own update function", reason, 1,
+      true)
     assert.is_nil((vlock.get("within")))
     assert.are.equal("outer", (vlock.update("within", function()
       assert.is_false((pcall(inner)))

@@ -31,7 +31,8 @@ describe("an entrant", function()
     for _, entrant in ipairs {
       entrants.from_word("full_jitter+counter"),
       entrants.from_word("lua/backoff/decorrelated.lua@watch"),
-      entrants.from_program(text, "lua/backoff/full_jitter.lua", "lua/backoff", "lua/store/ifeq.lua"),
+      entrants.from_program(text, "lua/backoff/full_jitter.lua", "lua/backoff",
+        "lua/store/ifeq.lua"),
     } do
       assert.is_true(opens_of(function() make_workers(entrant, 1) end) < 100)
       assert.are.equal(0, opens_of(function() make_workers(entrant, 50) end))
@@ -41,7 +42,8 @@ describe("an entrant", function()
   it("runs the chunk for every worker", function()
     local path = os.tmpname() .. ".lua"
     local file = assert(io.open(path, "w"))
-    file:write("local calls = 0\nreturn { retry = function() calls = calls + 1 return false, tostring(calls) end }")
+    file:write("local calls = 0\nreturn { retry = function() calls = calls + 1 return false, " ..
+      "tostring(calls) end }")
     file:close()
     local entrant = entrants.from_word(path)
     os.remove(path)

@@ -1,4 +1,5 @@
--- Properties of the bundled backoffs over the whole range of their parameters, the smallest and the largest included; deadlines in time.
+-- Properties of the bundled backoffs over the whole range of their parameters, the smallest and the
+-- largest included; deadlines in time.
 
 local policy = require "vlock.policy.policy"
 local search = require "vlock.policy.search"
@@ -7,7 +8,8 @@ local function instance(spec)
   return policy.new(spec, search.context("."))
 end
 
-local TIMES = { 0, 1e-290, 1e-9, 0.001, 1, 86400, 1e9 - 1 } -- seconds: what a backoff may return at all
+-- Seconds: what a backoff may return at all.
+local TIMES = { 0, 1e-290, 1e-9, 0.001, 1, 86400, 1e9 - 1 }
 local ATTEMPTS = { 1, 2, 3, 52, 1022, 1023, 1024, 5000, 2 ^ 53 }
 local RANDOMS = { 0, 0.5, 1 - 2 ^ -53 }
 
@@ -24,7 +26,8 @@ local function each(f)
 end
 
 local function wait_of(one, attempt, random, state)
-  return one.backoff { attempt = attempt, state = state or {}, gap = 1, rtt = 0.001, elapsed = 0, random = function() return random end }
+  return one.backoff { attempt = attempt, state = state or {}, gap = 1, rtt = 0.001, elapsed = 0,
+    random = function() return random end }
 end
 
 -- The exponential ceiling, by doubling: what 2^n means where 2^n is no float any more.
@@ -49,15 +52,18 @@ describe("for all parameters", function()
     it(name .. " is its formula", function()
       each(function(base, cap, attempt, random)
         local one = instance { backoff = { name, base = base, cap = cap } }
-        local seconds, wanted = wait_of(one, attempt, random), formula(ceiling(base, cap, attempt), random)
-        assert.is_true(math.abs(seconds - wanted) <= wanted * 1e-12, ("%s %g %g %g %g: %g"):format(name, base, cap, attempt, random, seconds))
+        local seconds, wanted = wait_of(one, attempt, random),
+          formula(ceiling(base, cap, attempt), random)
+        assert.is_true(math.abs(seconds - wanted) <= wanted * 1e-12,
+          ("%s %g %g %g %g: %g"):format(name, base, cap, attempt, random, seconds))
       end)
     end)
   end
 
   it("linear and decorrelated stay between 0 and their cap", function()
     each(function(base, cap, attempt, random)
-      local linear, decorrelated = instance { backoff = { "linear", base = base, cap = cap } }, instance { backoff = { "decorrelated", base = base, cap = cap } }
+      local linear, decorrelated = instance { backoff = { "linear", base = base, cap = cap } },
+        instance { backoff = { "decorrelated", base = base, cap = cap } }
       assert.are.equal(math.min(cap, base * attempt), wait_of(linear, attempt, random))
       local state = {}
       for _ = 1, 50 do
@@ -94,7 +100,9 @@ describe("a deadline", function()
     } do
       local outcome, seconds = contended(options)
       assert.are.equal("gave_up", outcome.outcome)
-      assert.matches("^the deadline of .* would pass$", (outcome.reason:gsub("has passed", "would pass"))) -- where the machine is slow
+      -- Where the machine is slow.
+      assert.matches("^the deadline of .* would pass$",
+        (outcome.reason:gsub("has passed", "would pass")))
       assert.is_true(seconds < 2, seconds)
     end
   end)
@@ -125,7 +133,9 @@ describe("the cause of a retry", function()
     redis.call("CONFIG", "SET", "busy-reply-threshold", 20)
     local control <close> = redis.connect()
     local slow = vlock.spawn(function()
-      return control:pcall("EVAL", "local t = redis.call('TIME') repeat local n = redis.call('TIME') until (n[1] - t[1]) * 1e6 + n[2] - t[2] > 200000", 0)
+      return control:pcall("EVAL",
+        "local t = redis.call('TIME') repeat local n = redis.call('TIME') until (n[1] - t[1]) " ..
+        "* 1e6 + n[2] - t[2] > 200000", 0)
     end)
     vlock.sleep(0.05)
     assert.is_string((vlock.update(key, function() return "again" end, { policy = policy_of })))

@@ -1,8 +1,8 @@
--- Honest stores pass: short runs of scenarios chosen at random, on the bundled stores, each verified as whole. In numbers, since whoever
--- is honest must never be accused.
+-- Honest stores pass: short runs of scenarios chosen at random, on the bundled stores, each
+-- verified as whole. In numbers, since whoever is honest must never be accused.
 --
--- VLOCK_RANDOM_RUNS: how many, 200 by default. VLOCK_RANDOM_SEED: of the choice, to repeat one that failed. VLOCK_RANDOM_STORE: instead of
--- the bundled stores; with one that cheats, this must fail.
+-- VLOCK_RANDOM_RUNS: how many, 200 by default. VLOCK_RANDOM_SEED: of the choice, to repeat one that
+-- failed. VLOCK_RANDOM_STORE: instead of the bundled stores; with one that cheats, this must fail.
 
 local core = require "vlock.core"
 local entrants = require "vlock.lab.ask.entrant"
@@ -11,7 +11,8 @@ local scenarios = require "vlock.lab.ask.scenario"
 
 local RUNS = tonumber(os.getenv("VLOCK_RANDOM_RUNS") or 200)
 local SEED = tonumber(os.getenv("VLOCK_RANDOM_SEED") or string.unpack("<I4", core.entropy(4)))
-local STORES = os.getenv("VLOCK_RANDOM_STORE") and { os.getenv("VLOCK_RANDOM_STORE") } or { "plain", "watch" }
+local STORES = os.getenv("VLOCK_RANDOM_STORE") and { os.getenv("VLOCK_RANDOM_STORE") } or { "plain",
+  "watch" }
 
 local random = core.stream(SEED, 0)
 
@@ -24,12 +25,14 @@ local function chosen(list)
 end
 
 local POLICIES = {
-  "full_jitter", "equal_jitter", "decorrelated", "exponential", "linear", "fixed", "none", "attempts", "budget", "decorrelated+last_wins",
+  "full_jitter", "equal_jitter", "decorrelated", "exponential", "linear", "fixed", "none",
+  "attempts", "budget", "decorrelated+last_wins",
   "none+first_wins",
 }
 local POLICIES_FOR_NUMBERS = { "counter", "full_jitter+max", "none+min" }
 
--- Update functions of a scenario's own: values that repeat, cells that are deleted or left alone, values of any bytes.
+-- Update functions of a scenario's own: values that repeat, cells that are deleted or left alone,
+-- values of any bytes.
 local UPDATES = {
   function(value)
     return value == "a" and "b" or "a"
@@ -85,7 +88,8 @@ end
 
 -- Short waits, where the policy has any: a run takes milliseconds.
 local function random_entrant(is_number)
-  local one = entrants.from_word(chosen(is_number and random() < 0.3 and POLICIES_FOR_NUMBERS or POLICIES), chosen(STORES))
+  local one = entrants.from_word(chosen(is_number and random() < 0.3 and POLICIES_FOR_NUMBERS
+    or POLICIES), chosen(STORES))
   local ok, impatient = pcall(one.with_parameter, one, "cap=2ms")
   return ok and impatient or one
 end
@@ -122,21 +126,25 @@ local function described(result, one, update)
     scenario[#scenario + 1] = ("%s=%s"):format(name, value)
   end
   table.sort(scenario)
-  return ("%s on %s, update %s, %s: %s"):format(one.label, result.store, update or "counter", table.concat(scenario, " "),
+  return ("%s on %s, update %s, %s: %s"):format(one.label, result.store, update or "counter",
+    table.concat(scenario, " "),
     require("vlock.text.json").encode(result))
 end
 
 describe("honest stores", function()
-  it(("pass %d short runs with random scenarios (VLOCK_RANDOM_SEED=%d)"):format(RUNS, SEED), function()
+  it(("pass %d short runs with random scenarios (VLOCK_RANDOM_SEED=%d)"):format(RUNS, SEED),
+    function()
     local url = assert(redis.private_server())
     local commits, conflicts = 0, 0
     for run = 1, RUNS do
       local result, one, update = run_once(url, SEED + run)
-      assert(result.verified == true and result.errors == 0, ("run %d of VLOCK_RANDOM_SEED=%d: %s"):format(run, SEED,
+      assert(result.verified == true and result.errors == 0,
+        ("run %d of VLOCK_RANDOM_SEED=%d: %s"):format(run, SEED,
         described(result, one, update)))
       commits, conflicts = commits + result.commits, conflicts + result.conflicts
     end
     -- It was no idle exercise: there were commits, and conflicts among them.
-    assert.is_true(commits > 5 * RUNS and conflicts > RUNS, ("%d commits, %d conflicts"):format(commits, conflicts))
+    assert.is_true(commits > 5 * RUNS and conflicts > RUNS,
+      ("%d commits, %d conflicts"):format(commits, conflicts))
   end)
 end)

@@ -10,7 +10,8 @@ describe("json", function()
     end
   end)
 
-  it("keeps the digits and bytes that a float or UTF-8 cannot hold, in decode_exact and encode_bytes", function()
+  it("keeps the digits and bytes that a float or UTF-8 cannot hold, in decode_exact and " ..
+    "encode_bytes", function()
     for _, case in ipairs(vectors.exact_round_trips) do
       assert.are.equal(case[2], json.encode_bytes(json.decode_exact(case[1])))
     end

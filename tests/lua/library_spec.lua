@@ -1,5 +1,5 @@
--- The definitions for editors say what is there, and nothing else: each list beside the one that the
--- code goes by.
+-- The definitions for editors say what is there, and nothing else: each list beside the one that
+-- the code goes by.
 
 local part = require "vlock.policy.part"
 local scenarios = require "vlock.lab.ask.scenario"
@@ -66,7 +66,8 @@ describe("the definitions for editors", function()
     end
     names[#names + 1] = "update"
     assert.are.same(sorted(names), fields_of(text, "vlock.scenario"))
-    assert.are.same(require("vlock.cell.call_options").names, fields_of(read "vlock", "vlock.options"))
+    assert.are.same(require("vlock.cell.call_options").names,
+      fields_of(read "vlock", "vlock.options"))
   end)
 
   it("have what a policy is told", function()

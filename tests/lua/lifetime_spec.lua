@@ -1,4 +1,5 @@
--- The lifetime of a value is part of its state: one that is over is absent, for whoever builds on it.
+-- The lifetime of a value is part of its state: one that is over is absent, for whoever builds on
+-- it.
 
 local function exists(store)
   local reply = redis.pcall("SET", "probe", "1", "IFEQ", "0")
@@ -60,7 +61,8 @@ for _, store in ipairs { "plain", "watch", "ifeq" } do
       end
     end)
 
-    spec("is a conflict, where it ends while the update function thinks, and keeps a lifetime that is wanted", function()
+    spec("is a conflict, where it ends while the update function thinks, and keeps a lifetime " ..
+      "that is wanted", function()
       for _, more in ipairs { {}, { combine = true } } do
         for _, wanted in ipairs { false, "5s" } do
           local key, seen = new_key(), {}
@@ -111,14 +113,16 @@ end
 describe("the flag XX of the core script", function()
   local cas = redis.script("cas")
 
-  it("makes a conflict of a value that is gone, and nothing of one that is there, empty or not", function()
+  it("makes a conflict of a value that is gone, and nothing of one that is there, empty or not",
+    function()
     for _, value in ipairs { "", "v" } do
       local keys = { "xx" .. value, "{xx" .. value .. "}:v" }
       local stamp = cas(keys, { value, "1", "", "a" }).ok:sub(4)
       stamp = cas(keys, { value, "2", "", "b", stamp, "XX" }).ok:sub(4)
       redis.call("DEL", keys[1])
       assert.are.same({ -1, 2, false, stamp, "c" }, cas(keys, { "w", "3", "", "c", stamp, "XX" }))
-      assert.are.same({ -1, 2, false, stamp, "c" }, cas(keys, { "", "3", "", "c", stamp, "XX", "DEL" }))
+      assert.are.same({ -1, 2, false, stamp, "c" },
+        cas(keys, { "", "3", "", "c", stamp, "XX", "DEL" }))
       assert.is_false(redis.call("GET", keys[1]))
       assert.matches("^OK 3:", cas(keys, { "w", "3", "", "c", stamp }).ok)
     end

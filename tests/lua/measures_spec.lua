@@ -38,7 +38,8 @@ describe("the table of measures", function()
     for _, row in ipairs(measures.all) do
       known[row.path] = true
     end
-    assert.are.same(collect(document.definitions.result.properties, document.definitions, "", {}), known)
+    assert.are.same(collect(document.definitions.result.properties, document.definitions, "", {}),
+      known)
   end)
 
   local function is_once(rows, names_of)

@@ -20,14 +20,16 @@ end
 
 --- Whether one vector comes out; and what came, in words.
 function runner.check(case)
-  local name, params, base, theirs, mine, expected = case[1], case[2], case[3], case[4], case[5], case[6]
+  local name, params, base, theirs, mine, expected = case[1], case[2], case[3], case[4], case[5],
+    case[6]
   local with_defaults = { rule = params.rule or "theirs" }
   local ok, result = pcall(runner.load(name), with_defaults, {
     base = { value = base or nil },
     theirs = { value = theirs or nil },
     mine = mine,
   })
-  local shown = ("%s(%s, %s, %s) = %s"):format(name, tostring(base), tostring(theirs), mine, tostring(result))
+  local shown = ("%s(%s, %s, %s) = %s"):format(name, tostring(base), tostring(theirs), mine,
+    tostring(result))
   if expected == nil then
     return not ok, shown
   elseif expected == "again" then

@@ -1,5 +1,6 @@
--- What is told of updates that share a commit, or whose hooks fail; and that what failed half-way leaves nothing behind. The table of all
--- ways to end, for a single write, is tests/unit/test_outcomes.c.
+-- What is told of updates that share a commit, or whose hooks fail; and that what failed half-way
+-- leaves nothing behind. The table of all ways to end, for a single write, is
+-- tests/unit/test_outcomes.c.
 
 local function add(value)
   return (tonumber(value) or 0) + 1
@@ -29,7 +30,8 @@ describe("a hook that raises", function()
   it("changes nothing of the outcome: committed is committed, given up is given up", function()
     assert.are.equal(11, (disturbed("h1", { policy = raising("on_commit") })))
     assert.are.equal(11, (disturbed("h2", { policy = raising("on_conflict") })))
-    local value, outcome = disturbed("h3", { policy = raising("on_give_up", { retry = { "attempts", max = 1 } }) })
+    local value, outcome = disturbed("h3",
+      { policy = raising("on_give_up", { retry = { "attempts", max = 1 } }) })
     assert.is_nil(value)
     assert.are.equal("gave_up", outcome.outcome)
     assert.are.equal("10", redis.call("GET", "h3"))
@@ -121,7 +123,8 @@ end)
 describe("updates that share a commit", function()
   local count = 0
 
-  -- Three updates of one cell by tasks of their own, of which the second may be another; what each ended with, in words.
+  -- Three updates of one cell by tasks of their own, of which the second may be another; what each
+  -- ended with, in words.
   local function three(options, other, meanwhile, before)
     count = count + 1
     local key, tasks = "three" .. count, {}
@@ -141,7 +144,8 @@ describe("updates that share a commit", function()
     local ends = {}
     for i, task in ipairs(tasks) do
       local ok, value, outcome = pcall(task.join, task)
-      ends[i] = not ok and "error " .. tostring(value):match("[%w]+") or value ~= nil and "committed" or outcome and outcome.outcome or "nothing"
+      ends[i] = not ok and "error " .. tostring(value):match("[%w]+") or value ~= nil
+        and "committed" or outcome and outcome.outcome or "nothing"
     end
     return table.concat(ends, ", "), redis.call("GET", key)
   end
@@ -160,18 +164,22 @@ describe("updates that share a commit", function()
     assert.are.same({ "committed, error mine, committed", "2" }, {
       three({}, function() error("mine alone", 0) end),
     })
-    assert.are.same({ "committed, error a, committed", "2" }, { three({ codec = "json" }, function() return print end) })
+    assert.are.same({ "committed, error a, committed", "2" },
+      { three({ codec = "json" }, function() return print end) })
 
     redis.call("CONFIG", "SET", "maxmemory", "1")
     local refused, after = three {}
     redis.call("CONFIG", "SET", "maxmemory", "0")
-    assert.are.same({ all:format("error OOM", "error OOM", "error OOM"), false }, { refused, after })
+    assert.are.same({ all:format("error OOM", "error OOM", "error OOM"), false },
+      { refused, after })
 
     local name = "three" .. count + 1
-    local ends = three({ policy = { backoff = "none", retry = { "attempts", max = 1 } } }, contended(name))
+    local ends = three({ policy = { backoff = "none", retry = { "attempts", max = 1 } } },
+      contended(name))
     assert.are.equal(all:format("gave_up", "gave_up", "gave_up"), ends)
     name = "three" .. count + 1
-    ends = three({ policy = { backoff = "none", merge = function() error("merge: oh", 0) end } }, contended(name))
+    ends = three({ policy = { backoff = "none", merge = function() error("merge: oh", 0) end } },
+      contended(name))
     assert.are.equal(all:format("error merge", "error merge", "error merge"), ends)
   end)
 

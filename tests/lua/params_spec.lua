@@ -15,12 +15,15 @@ end
 describe("a parameter", function()
   it("is a duration where its default is one, and reaches the function in seconds", function()
     assert.are.equal(0.001, resolved("1ms"))
-    for text, seconds in pairs { ["250us"] = 0.00025, ["2ms"] = 0.002, ["1s"] = 1, ["5m"] = 300, ["1.5s"] = 1.5 } do
+    for text, seconds in pairs { ["250us"] = 0.00025, ["2ms"] = 0.002, ["1s"] = 1, ["5m"] = 300,
+      ["1.5s"] = 1.5 } do
       assert.are.equal(seconds, resolved("1ms", text))
     end
     assert.are.equal(0.5, resolved("1ms", 0.5))
-    assert.matches('parameter \'x\': "1 parsec" is not a duration', refusal({ x = "1ms" }, { x = "1 parsec" }), 1, true)
-    assert.matches("must be a duration like 2ms, or seconds", refusal({ x = "1ms" }, { x = true }), 1, true)
+    assert.matches('parameter \'x\': "1 parsec" is not a duration',
+      refusal({ x = "1ms" }, { x = "1 parsec" }), 1, true)
+    assert.matches("must be a duration like 2ms, or seconds", refusal({ x = "1ms" }, { x = true }),
+      1, true)
   end)
 
   it("is a count where its default is a number", function()
@@ -50,7 +53,8 @@ describe("a parameter", function()
     assert.matches("'x' is -1: it must not be negative", refusal({ x = 5 }, { x = -1 }), 1, true)
     assert.matches("must not be negative", refusal({ x = 5 }, { x = 0 / 0 }), 1, true)
     assert.are.equal(-1, params.resolve({ x = { default = 0, min = -2 } }, { x = -1 }, "here").x)
-    assert.matches("'x' is 0: it must be at least 1", refusal({ x = { default = 0, min = 1 } }), 1, true)
+    assert.matches("'x' is 0: it must be at least 1", refusal({ x = { default = 0, min = 1 } }), 1,
+      true)
   end)
 
   it("is judged by its own check where it has one", function()
@@ -59,7 +63,8 @@ describe("a parameter", function()
     end } }
     assert.are.same({ "t" }, params.resolve(declared, { x = { "t" } }, "here").x)
     assert.are.equal("a", params.resolve(declared, {}, "here").x)
-    assert.matches("here: parameter 'x': must be a or a table", refusal(declared, { x = "b" }), 1, true)
+    assert.matches("here: parameter 'x': must be a or a table", refusal(declared, { x = "b" }), 1,
+      true)
   end)
 
   it("that is not declared is refused, with the known ones and the nearest", function()
@@ -69,11 +74,15 @@ describe("a parameter", function()
   end)
 
   it("whose declaration is broken is refused, not ignored", function()
-    assert.matches("is declared with an unknown 'defalt', did you mean 'default'?", refusal { x = { defalt = 1 } }, 1, true)
+    assert.matches("is declared with an unknown 'defalt', did you mean 'default'?",
+      refusal { x = { defalt = 1 } }, 1, true)
     assert.matches("is declared without a default", refusal { x = { min = 1 } }, 1, true)
     assert.matches("neither a text, a number, true nor false", refusal { x = print }, 1, true)
-    assert.matches("is declared with a min that is not of its kind: x", refusal { x = { default = 1, min = "x" } }, 1, true)
-    assert.matches("is declared with a max that is not of its kind: 1", refusal { x = { default = "a", max = 1 } }, 1, true)
-    assert.matches("is declared with a check that is no function", refusal { x = { default = 1, check = 1 } }, 1, true)
+    assert.matches("is declared with a min that is not of its kind: x",
+      refusal { x = { default = 1, min = "x" } }, 1, true)
+    assert.matches("is declared with a max that is not of its kind: 1",
+      refusal { x = { default = "a", max = 1 } }, 1, true)
+    assert.matches("is declared with a check that is no function",
+      refusal { x = { default = 1, check = 1 } }, 1, true)
   end)
 end)

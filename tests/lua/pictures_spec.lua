@@ -1,4 +1,5 @@
--- What pictures and pages are made of: the Pareto front, places for names, texts that are safe, percentiles.
+-- What pictures and pages are made of: the Pareto front, places for names, texts that are safe,
+-- percentiles.
 
 local core = require "vlock.core"
 local axis = require "vlock.lab.plot.axis"
@@ -13,7 +14,8 @@ local label_places = require "vlock.lab.plot.label_places"
 
 describe("the Pareto front", function()
   it("is what no other point beats in both, whatever the order", function()
-    local a, b, c, d, e = { x = 1, y = 9 }, { x = 3, y = 3 }, { x = 9, y = 1 }, { x = 3, y = 4 }, { x = 10, y = 10 }
+    local a, b, c, d, e = { x = 1, y = 9 }, { x = 3, y = 3 }, { x = 9, y = 1 }, { x = 3, y = 4 },
+      { x = 10, y = 10 }
     assert.are.same({ a, b, c }, pareto.of { e, d, c, b, a })
     assert.are.same({ e }, pareto.of { e })
     assert.are.same({}, pareto.of {})
@@ -37,17 +39,22 @@ describe("names of points", function()
     local places = label_places.place(points, canvas)
     for i, place in ipairs(places) do
       place.left = place.is_left and place.x - width or place.x
-      assert.is_true(place.left >= 0 and place.left + width <= canvas.width and place.y >= 0 and place.y <= canvas.height)
+      assert.is_true(place.left >= 0 and place.left + width <= canvas.width and place.y >= 0
+        and place.y <= canvas.height)
       for j = 1, i - 1 do
         assert.is_false(overlap(place, places[j], width), ("%d and %d"):format(i, j))
       end
     end
   end)
 
-  it("stand close to a point that is alone, to its left where there is no room to its right", function()
-    local place = label_places.place({ { x = 100, y = 100, width = 60 } }, { width = 400, height = 200 })[1]
-    assert.is_true(math.abs(place.x - 100) < 12 and math.abs(place.y - 100) < 15 and not place.is_left and not place.is_far)
-    assert.is_true(label_places.place({ { x = 390, y = 100, width = 60 } }, { width = 400, height = 200 })[1].is_left)
+  it("stand close to a point that is alone, to its left where there is no room to its right",
+    function()
+    local place = label_places.place({ { x = 100, y = 100, width = 60 } },
+      { width = 400, height = 200 })[1]
+    assert.is_true(math.abs(place.x - 100) < 12 and math.abs(place.y - 100) < 15
+      and not place.is_left and not place.is_far)
+    assert.is_true(label_places.place({ { x = 390, y = 100, width = 60 } },
+      { width = 400, height = 200 })[1].is_left)
   end)
 end)
 
@@ -112,7 +119,8 @@ end)
 
 describe("a text for a page", function()
   it("is escaped for text and for attributes", function()
-    assert.are.equal("&lt;b&gt; &amp;amp; &quot;x&quot; &#39;y&#39;", html.escaped("<b> &amp; \"x\" 'y'"))
+    assert.are.equal("&lt;b&gt; &amp;amp; &quot;x&quot; &#39;y&#39;",
+      html.escaped("<b> &amp; \"x\" 'y'"))
     assert.are.equal("a? b", html.escaped("a\xff\1b"))
     assert.are.equal('<td class="&quot;&gt;">1</td>', html.element("td", "1", { class = '">' }))
   end)
@@ -123,7 +131,8 @@ describe("a password", function()
     assert.are.equal("redis://u:***@host:6379/1", core.hidden("redis://u:p:a@ss@host:6379/1"))
     assert.are.equal("redis://:***@host", core.hidden("redis://:pw@host"))
     assert.are.equal("unix://:***@/tmp/a@b:c", core.hidden("unix://:pw@/tmp/a@b:c"))
-    for _, text in ipairs { "redis://host:6379", "unix:///tmp/a:b@c", "p99<20ms", "redis://h/0?x=:y@" } do
+    for _, text in ipairs { "redis://host:6379", "unix:///tmp/a:b@c", "p99<20ms",
+      "redis://h/0?x=:y@" } do
       assert.are.equal(text, core.hidden(text))
     end
   end)
@@ -138,12 +147,14 @@ describe("percentiles", function()
     return histogram
   end
 
-  it("step through the same percentages whatever was recorded, five to each half of what is left", function()
+  it("step through the same percentages whatever was recorded, five to each half of what is left",
+    function()
     local parts = {}
     for part in hgrm.text(histogram_of(100), "x"):gmatch("\n *[%d.]+ +(%d%.%d+) ") do
       parts[#parts + 1] = tonumber(part)
     end
-    assert.are.same({ 0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.775 }, table.move(parts, 1, 12, 1, {}))
+    assert.are.same({ 0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.775 },
+      table.move(parts, 1, 12, 1, {}))
     assert.are.equal(1, parts[#parts])
   end)
 
@@ -158,7 +169,8 @@ describe("percentiles", function()
   end)
 
   it("end where there are no more values, and where there are none", function()
-    assert.matches("^%s+Value%s+Percentile%s+TotalCount%s+1/%(1%-Percentile%)\n\n%s+0.000000%s+1.0+%s+0%s+inf\n",
+    assert.matches("^%s+Value%s+Percentile%s+TotalCount%s+1/%(1%-Percentile%)\n\n" ..
+      "%s+0.000000%s+1.0+%s+0%s+inf\n",
       hgrm.text(lab_core.histogram(), "x"))
     assert.are.same({}, hgrm.curve(lab_core.histogram()))
     local curve = hgrm.curve(histogram_of(1000))

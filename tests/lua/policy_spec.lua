@@ -1,4 +1,5 @@
--- Policies: the bundled ones, their parameters, how they are found and composed, and what a broken one is told.
+-- Policies: the bundled ones, their parameters, how they are found and composed, and what a broken
+-- one is told.
 
 local core = require "vlock.core"
 local policy = require "vlock.policy.policy"
@@ -163,7 +164,8 @@ describe("the bundled retries", function()
       for _ = 1, successes do
         one.listeners[1]()
       end
-      assert.are.equal(successes == 1 and 0 or expected, retries(one, c, 10), successes .. " successes")
+      assert.are.equal(successes == 1 and 0 or expected, retries(one, c, 10), successes
+        .. " successes")
     end
     one = instance { retry = { "budget", floor = 2, burst = 3, name = "floor" } }
     retries(one, c, 3)
@@ -208,8 +210,10 @@ describe("the bundled retries", function()
   end)
 
   it("are joined by all and any", function()
-    local both = instance { retry = vlock.all { { "attempts", max = 3 }, { "deadline", max = "1s" } } }
-    local either = instance { retry = vlock.any { { "attempts", max = 3 }, { "deadline", max = "1s" } } }
+    local both = instance { retry = vlock.all { { "attempts", max = 3 },
+      { "deadline", max = "1s" } } }
+    local either = instance { retry = vlock.any { { "attempts", max = 3 },
+      { "deadline", max = "1s" } } }
     local c = conflict(5)
     assert.is_false((both.retry(c)))
     assert.is_true((either.retry(c)))
@@ -219,14 +223,17 @@ describe("the bundled retries", function()
   end)
 
   it("in a group show their parameters by the member's name, and -p reaches them", function()
-    local group = { retry = vlock.all { { "attempts", max = 3 }, "deadline", { "attempts", max = 9 } } }
+    local group = { retry = vlock.all { { "attempts", max = 3 }, "deadline",
+      { "attempts", max = 9 } } }
     local one = instance(group, { "retry.deadline.max=2s", "retry.attempts2.max=7" })
-    assert.are.same({ ["attempts.max"] = 3, ["deadline.max"] = 2, ["attempts2.max"] = 7 }, one.describe().params.retry)
+    assert.are.same({ ["attempts.max"] = 3, ["deadline.max"] = 2, ["attempts2.max"] = 7 },
+      one.describe().params.retry)
     local c = conflict(1)
     c.elapsed = 2
     assert.matches("deadline of 2 s", select(2, one.retry(c)), 1, true)
     assert.are.equal(30, instance(group).describe().params.retry["deadline.max"])
-    assert.matches("say retry.attempts.max or retry.deadline.max or retry.attempts2.max", message_of(instance, group, { "max=1" }), 1, true)
+    assert.matches("say retry.attempts.max or retry.deadline.max or retry.attempts2.max",
+      message_of(instance, group, { "max=1" }), 1, true)
   end)
 end)
 
@@ -234,7 +241,8 @@ describe("composition", function()
   it("fills in a deadline of 30 s, full jitter, and recompute", function()
     local described = instance({}).describe()
     assert.are.equal("deadline+full_jitter+recompute", described.name)
-    assert.are.same({ retry = { max = 30 }, backoff = { base = 0.001, cap = 0.25 } }, described.params)
+    assert.are.same({ retry = { max = 30 }, backoff = { base = 0.001, cap = 0.25 } },
+      described.params)
   end)
 
   it("takes names, tables with parameters, functions in place, and a bare name", function()
@@ -257,19 +265,23 @@ describe("composition", function()
     assert.are.equal(0.01, instance({}, { "cap=10ms" }).backoff(conflict(30, function()
       return 1
     end)))
-    assert.matches("no part of the policy has a parameter 'nosuch'; there are: retry.max, backoff.base, backoff.cap", message_of(instance, {}, { "nosuch=1" }), 1, true)
+    assert.matches("no part of the policy has a parameter 'nosuch'; there are: retry.max, " ..
+      "backoff.base, backoff.cap", message_of(instance, {}, { "nosuch=1" }), 1, true)
     assert.matches("several parts have a parameter 'max': say retry.max or backoff.max",
-      message_of(instance, { backoff = function() end, params = { max = 1 } }, { "max=1" }), 1, true)
+      message_of(instance, { backoff = function() end, params = { max = 1 } }, { "max=1" }), 1,
+        true)
     assert.matches("must be name=value", message_of(instance, {}, { "cap" }), 1, true)
   end)
 
   it("takes one part with its parameters as a whole policy", function()
     local described = instance({ "attempts", max = 3 }).describe()
     assert.are.same({ "attempts", 3 }, { described.parts.retry, described.params.retry.max })
-    assert.matches("no policy 'atempts', did you mean 'attempts'?", message_of(instance, { "atempts", max = 3 }), 1, true)
+    assert.matches("no policy 'atempts', did you mean 'attempts'?",
+      message_of(instance, { "atempts", max = 3 }), 1, true)
   end)
 
-  it("changes a parameter that functions of one table share in all of them, or in the one that is named", function()
+  it("changes a parameter that functions of one table share in all of them, or in the one " ..
+    "that is named", function()
     local function step(p)
       return p.step
     end
@@ -285,7 +297,8 @@ describe("composition", function()
   it("shows a parameter that is a table as JSON", function()
     local one = instance { merge = { "json3", rule = { "theirs", n = "sum" } } }
     assert.are.equal('{"1":"theirs","n":"sum"}', one.describe().params.merge.rule)
-    assert.are.equal('{"n":5}', one.merge { base = { value = '{"n":1}' }, theirs = { value = '{"n":2}' }, mine = '{"n":4}' })
+    assert.are.equal('{"n":5}',
+      one.merge { base = { value = '{"n":1}' }, theirs = { value = '{"n":2}' }, mine = '{"n":4}' })
   end)
 
   it("leaves the tables that it was given as they were", function()
@@ -328,12 +341,14 @@ describe("composition", function()
     end
     disturb(1)
     disturb(2)
-    assert.are.same({ "conflict 1", "commit 1", "conflict 1", "conflict 2", "2 attempts failed" }, seen)
+    assert.are.same({ "conflict 1", "commit 1", "conflict 1", "conflict 2", "2 attempts failed" },
+      seen)
   end)
 end)
 
 describe("where files are found", function()
-  it("is beside the script first, then VLOCK_PATH and the others, then the built-in copy", function()
+  it("is beside the script first, then VLOCK_PATH and the others, then the built-in copy",
+    function()
     local folder = folder_with {
       ["backoff/mine.lua"] = "return { backoff = function() return 0.011 end }",
       ["backoff/fixed.lua"] = "return { backoff = function() return 0.022 end }",
@@ -343,17 +358,20 @@ describe("where files are found", function()
     assert.are.equal(0.022, instance({ backoff = "fixed" }, {}, context).backoff(conflict(1)))
     assert.are.equal(0.001, instance({ backoff = "fixed" }).backoff(conflict(1)))
     local names = search.names(context, "backoff")
-    assert.are.equal("decorrelated equal_jitter exponential fixed full_jitter linear mine none", table.concat(names, " "))
+    assert.are.equal("decorrelated equal_jitter exponential fixed full_jitter linear mine none",
+      table.concat(names, " "))
     remove(folder)
   end)
 
   it("runs a file's chunk once for every instance, so that nothing is shared", function()
     local folder = folder_with {
-      ["backoff/counting.lua"] = "local n = 0 return { backoff = function() n = n + 1 return n end }",
+      ["backoff/counting.lua"] = "local n = 0 return { backoff = function() n = n + 1 return " ..
+        "n end }",
     }
     local one = instance({ backoff = "counting" }, {}, search.context(folder))
     local other = instance({ backoff = "counting" }, {}, search.context(folder))
-    assert.are.same({ 1, 2, 1 }, { one.backoff(conflict(1)), one.backoff(conflict(1)), other.backoff(conflict(1)) })
+    assert.are.same({ 1, 2, 1 },
+      { one.backoff(conflict(1)), one.backoff(conflict(1)), other.backoff(conflict(1)) })
     remove(folder)
   end)
 end)
@@ -363,13 +381,17 @@ describe("a policy file", function()
 
   before_each(function()
     folder = folder_with {
-      ["retry/both.lua"] = 'return { retry = all { { "attempts", max = 3 }, any { "deadline", "forever" } } }',
-      ["retry/sly.lua"] = "all_there_is = 1 return { retry = function() return all_there_is == 1 end }",
+      ["retry/both.lua"] = 'return { retry = all { { "attempts", max = 3 }, any { "deadline", ' ..
+        '"forever" } } }',
+      ["retry/sly.lua"] = "all_there_is = 1 return { retry = function() return all_there_is " ..
+        "== 1 end }",
       ["retry/circle.lua"] = 'return { retry = all { "attempts", "circle" } }',
-      ["backoff/short.lua"] = 'return { doc = "Fixed, and short.", backoff = { "fixed", pause = "2us" } }',
+      ["backoff/short.lua"] = 'return { doc = "Fixed, and short.", backoff = { "fixed", pause ' ..
+        '= "2us" } }',
       ["backoff/shorter.lua"] = 'return { backoff = { "short", pause = "1us" } }',
       ["backoff/loop.lua"] = 'return { backoff = "loop" }',
-      ["backoff/counting.lua"] = "local n = 0 return { backoff = function() n = n + 1 return n end }",
+      ["backoff/counting.lua"] = "local n = 0 return { backoff = function() n = n + 1 return " ..
+        "n end }",
     }
     context = search.context(folder)
   end)
@@ -391,19 +413,25 @@ describe("a policy file", function()
 
   it("may name another one, whose parameters reach it", function()
     assert.are.equal(2e-6, instance({ backoff = "short" }, {}, context).backoff(conflict(1)))
-    assert.are.equal(3e-6, instance({ backoff = { "short", pause = "3us" } }, {}, context).backoff(conflict(1)))
+    assert.are.equal(3e-6,
+      instance({ backoff = { "short", pause = "3us" } }, {}, context).backoff(conflict(1)))
     assert.are.equal(1e-6, instance({ backoff = "shorter" }, {}, context).backoff(conflict(1)))
-    assert.are.equal(4e-6, instance({ backoff = "shorter" }, { "pause=4us" }, context).backoff(conflict(1)))
-    assert.are.equal("shorter", instance({ backoff = "shorter" }, {}, context).describe().parts.backoff)
+    assert.are.equal(4e-6,
+      instance({ backoff = "shorter" }, { "pause=4us" }, context).backoff(conflict(1)))
+    assert.are.equal("shorter",
+      instance({ backoff = "shorter" }, {}, context).describe().parts.backoff)
     local message = message_of(instance, { backoff = { "short", puase = "3us" } }, {}, context)
-    assert.matches("backoff/short.lua): unknown parameter 'puase', did you mean 'pause'?", message, 1, true)
+    assert.matches("backoff/short.lua): unknown parameter 'puase', did you mean 'pause'?", message,
+      1, true)
     message = message_of(instance, { retry = { "both", max = 1 } }, {}, context)
     assert.matches("retry/both.lua): takes no parameters: it is a group", message, 1, true)
   end)
 
   it("that names itself is refused, however far around", function()
-    assert.matches("backoff/loop.lua: its backoff is named in a circle", message_of(instance, { backoff = "loop" }, {}, context), 1, true)
-    assert.matches("retry/circle.lua: its retry is named in a circle", message_of(instance, { retry = "circle" }, {}, context), 1, true)
+    assert.matches("backoff/loop.lua: its backoff is named in a circle",
+      message_of(instance, { backoff = "loop" }, {}, context), 1, true)
+    assert.matches("retry/circle.lua: its retry is named in a circle",
+      message_of(instance, { retry = "circle" }, {}, context), 1, true)
   end)
 
   it("is run once for all instances of a context that says so, and for each otherwise", function()
@@ -440,25 +468,35 @@ describe("a broken policy is refused, with file, line and reason:", function()
 
   it("no table, or no function of its kind", function()
     assert.matches("must return a table", refusal("return 5"), 1, true)
-    assert.matches("has no function backoff", refusal("return { retry = function() return true end }"), 1, true)
-    assert.matches("backoff must be a function, a name or a table, not number", refusal("return { backoff = 5 }"), 1, true)
-    assert.matches("broken.lua:2: unknown field 'bakoff', did you mean 'backoff'?", refusal("return {\n bakoff = 5 }"), 1, true)
-    assert.matches("doc must be a text, not number", refusal("return { doc = 5, backoff = 'none' }"), 1, true)
-    assert.matches("declares params, but no function of its own", refusal("return { params = { a = 1 }, backoff = 'none' }"), 1, true)
-    assert.matches("parameter 'a' is declared without a default", refusal("return { params = { a = {} }, backoff = print }"), 1, true)
+    assert.matches("has no function backoff",
+      refusal("return { retry = function() return true end }"), 1, true)
+    assert.matches("backoff must be a function, a name or a table, not number",
+      refusal("return { backoff = 5 }"), 1, true)
+    assert.matches("broken.lua:2: unknown field 'bakoff', did you mean 'backoff'?",
+      refusal("return {\n bakoff = 5 }"), 1, true)
+    assert.matches("doc must be a text, not number",
+      refusal("return { doc = 5, backoff = 'none' }"), 1, true)
+    assert.matches("declares params, but no function of its own",
+      refusal("return { params = { a = 1 }, backoff = 'none' }"), 1, true)
+    assert.matches("parameter 'a' is declared without a default",
+      refusal("return { params = { a = {} }, backoff = print }"), 1, true)
   end)
 
   it("a backoff that is negative, NaN, infinite or no number", function()
-    for text, shown in pairs { ["-1"] = "-1", ["0/0"] = "nan", ["1/0"] = "inf", ['"x"'] = "x", ["nil"] = "nil" } do
-      local message = refusal("return {\nbackoff = function()\nreturn " .. text .. " end }", backing_off)
-      assert.matches("broken.lua:2: backoff must return seconds, a number from 0 to 1e9, not ", message, 1, true)
+    for text, shown in pairs { ["-1"] = "-1", ["0/0"] = "nan", ["1/0"] = "inf", ['"x"'] = "x",
+      ["nil"] = "nil" } do
+      local message = refusal("return {\nbackoff = function()\nreturn " .. text .. " end }",
+        backing_off)
+      assert.matches("broken.lua:2: backoff must return seconds, a number from 0 to 1e9, not ",
+        message, 1, true)
       assert.matches(shown, message, 1, true)
     end
   end)
 
   it("a retry that returns neither true nor false", function()
     local one = instance { retry = function() end }
-    assert.matches("retry must return true, or false and a reason, not nil", message_of(one.retry, conflict(1)), 1, true)
+    assert.matches("retry must return true, or false and a reason, not nil",
+      message_of(one.retry, conflict(1)), 1, true)
   end)
 
   it("a merge that returns what no codec can write, or a truth value for a text", function()
@@ -469,7 +507,8 @@ describe("a broken policy is refused, with file, line and reason:", function()
     for _, bad in ipairs { print, coroutine.create(print), true, false } do
       returned = bad
       local message = message_of(one.merge, { codec = "string" })
-      assert.matches(("policy_spec.lua:%d: merge must return the value to write"):format(place), message, 1, true)
+      assert.matches(("policy_spec.lua:%d: merge must return the value to write"):format(place),
+        message, 1, true)
       assert.matches(tostring(bad), message, 1, true)
     end
     assert.is_false(one.merge { codec = "json" })
@@ -482,22 +521,28 @@ describe("a broken policy is refused, with file, line and reason:", function()
   it("a table under the name of its file", function()
     local context = search.context(nil)
     context.where = "mine.lua"
-    assert.matches("^mine.lua: unknown field 'bakoff'", message_of(instance, { bakoff = 5 }, {}, context))
+    assert.matches("^mine.lua: unknown field 'bakoff'",
+      message_of(instance, { bakoff = 5 }, {}, context))
   end)
 
   it("a rule that json3 does not have, before there is a conflict", function()
     local message = message_of(instance, { merge = { "json3", rule = "newest" } })
-    assert.matches("parameter 'rule': unknown rule 'newest'; there are: fail, max, min, mine, sum, theirs", message, 1, true)
-    assert.matches("unknown rule 'sun'", message_of(instance, { merge = { "json3", rule = { n = "sun" } } }), 1, true)
-    assert.matches("the rule for all else first", message_of(instance, { merge = { "json3", rule = { "mine", "max" } } }), 1, true)
-    assert.matches("must be a rule", message_of(instance, { merge = { "json3", rule = 5 } }), 1, true)
+    assert.matches("parameter 'rule': unknown rule 'newest'; there are: fail, max, min, mine, " ..
+      "sum, theirs", message, 1, true)
+    assert.matches("unknown rule 'sun'",
+      message_of(instance, { merge = { "json3", rule = { n = "sun" } } }), 1, true)
+    assert.matches("the rule for all else first",
+      message_of(instance, { merge = { "json3", rule = { "mine", "max" } } }), 1, true)
+    assert.matches("must be a rule", message_of(instance, { merge = { "json3", rule = 5 } }), 1,
+      true)
   end)
 
   it("an unknown name or parameter, with the nearest known one", function()
     local message = message_of(instance, { backoff = "ful_jitter" })
     assert.matches("no backoff 'ful_jitter', did you mean 'full_jitter'?", message, 1, true)
     message = message_of(instance, { backoff = { "full_jitter", bse = "1ms" } })
-    assert.matches("unknown parameter 'bse', did you mean 'base'?; there are: base, cap", message, 1, true)
+    assert.matches("unknown parameter 'bse', did you mean 'base'?; there are: base, cap", message,
+      1, true)
     message = message_of(instance, { backoff = { "full_jitter", base = "1 parsec" } })
     assert.matches('parameter \'base\': "1 parsec" is not a duration', message, 1, true)
     message = message_of(instance, { retry = { "attempts", max = 0 } })
@@ -514,12 +559,16 @@ end)
 describe("stores", function()
   it("are checked like policies", function()
     local store = require "vlock.policy.store"
-    local folder = folder_with { ["store/half.lua"] = "return { read = function() end }", ["bad.lua"] = "return = 1" }
+    local folder = folder_with { ["store/half.lua"] = "return { read = function() end }",
+      ["bad.lua"] = "return = 1" }
     local context = search.context(folder)
-    assert.matches("a store must have a function commit", message_of(store.new, "half", context), 1, true)
+    assert.matches("a store must have a function commit", message_of(store.new, "half", context), 1,
+      true)
     assert.matches("bad.lua:1:", message_of(store.new, folder .. "/bad.lua", context), 1, true)
-    assert.matches("no store 'plan', did you mean 'plain'?", message_of(store.new, "plan", context), 1, true)
-    assert.matches("cannot read the store", message_of(store.new, folder .. "/none.lua", context), 1, true)
+    assert.matches("no store 'plan', did you mean 'plain'?", message_of(store.new, "plan", context),
+      1, true)
+    assert.matches("cannot read the store", message_of(store.new, folder .. "/none.lua", context),
+      1, true)
     remove(folder)
   end)
 end)

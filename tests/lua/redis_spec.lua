@@ -19,7 +19,8 @@ describe("redis.call", function()
     assert.are.same({}, call("LRANGE", "absent", 0, -1))
     assert.are.same({ "v", false }, call("MGET", "k", "absent"))
     assert.are.same({ 1, { "x", { ok = "fine" }, false }, 9007199254740993 },
-      call("EVAL", "return {1, {'x', {ok = 'fine'}, false}, tonumber('9007199254740992')}", 0)[3] and
+      call("EVAL", "return {1, {'x', {ok = 'fine'}, false}, tonumber('9007199254740992')}",
+        0)[3] and
       { 1, { "x", { ok = "fine" }, false }, call("INCRBY", "large", "9007199254740993") })
   end)
 
@@ -34,7 +35,8 @@ describe("redis.call", function()
   end)
 
   it("sends whole numbers in digits and others with 17 significant ones", function()
-    for given, sent in pairs { [7] = "7", [2.0 ^ 40] = "1099511627776", [0.1] = "0.10000000000000001", [-3] = "-3" } do
+    for given, sent in pairs { [7] = "7", [2.0 ^ 40] = "1099511627776",
+      [0.1] = "0.10000000000000001", [-3] = "-3" } do
       call("SET", "n", given)
       assert.are.equal(sent, call("GET", "n"))
     end
@@ -58,7 +60,8 @@ describe("redis.call", function()
     call("SET", "k", "v")
     local ok, reason = pcall(redis.call, "LPUSH", "k", "x")
     assert.is_false(ok)
-    assert.are.equal("WRONGTYPE Operation against a key holding the wrong kind of value", reason.err)
+    assert.are.equal("WRONGTYPE Operation against a key holding the wrong kind of value",
+      reason.err)
     assert.are.equal(reason.err, tostring(reason))
     assert.are.equal(reason.err, redis.pcall("LPUSH", "k", "x").err)
   end)
@@ -81,24 +84,30 @@ describe("redis.call", function()
       { "XREAD", "BLOCK", 0, "STREAMS", "s", "$" }, { "EXEC" },
     } do
       local reply = redis.pcall(table.unpack(words))
-      assert.matches("^ERR This Redis command is not allowed from script: .*use redis%.connect$", reply.err)
+      assert.matches("^ERR This Redis command is not allowed from script: .*use redis%.connect$",
+        reply.err)
     end
     for _, words in ipairs {
-      { "SUBSCRIBE", "c" }, { "MONITOR" }, { "PMONITOR" }, { "monitor\r\nx" }, { "xsubscribe" }, { "PUNSUBSCRIBE\r\n", "c" },
-      { "SCRIPT", "DEBUG", "YES" }, { "REPLCONF", "listening-port", 1 }, { "HELLO", 3 }, { "SELECT", 1 }, { "CLIENT", "REPLY", "OFF" }, { "QUIT" }, { "AUTH", "x" },
+      { "SUBSCRIBE", "c" }, { "MONITOR" }, { "PMONITOR" }, { "monitor\r\nx" }, { "xsubscribe" },
+      { "PUNSUBSCRIBE\r\n", "c" },
+      { "SCRIPT", "DEBUG", "YES" }, { "REPLCONF", "listening-port", 1 }, { "HELLO", 3 },
+      { "SELECT", 1 }, { "CLIENT", "REPLY", "OFF" }, { "QUIT" }, { "AUTH", "x" },
     } do
       local reply = redis.pcall(table.unpack(words))
       assert.matches("^ERR This Redis command is not allowed from script: .+", reply.err)
     end
-    local replies = redis.pipeline { { "PING" }, { "ECHO", "a" }, { "ECHO", "b" } } -- and the connection is as it was
+    -- And the connection is as it was.
+    local replies = redis.pipeline { { "PING" }, { "ECHO", "a" }, { "ECHO", "b" } }
     assert.are.same({ "PONG", "a", "b" }, { replies[1].ok, replies[2], replies[3] })
   end)
 
   it("takes for an option only what stands where options stand", function()
     assert.is_false(call("XREAD", "STREAMS", "block", "0"))
     call("XGROUP", "CREATE", "block", "BLOCK", "$", "MKSTREAM")
-    assert.is_false(call("XREADGROUP", "GROUP", "BLOCK", "block", "COUNT", 1, "STREAMS", "block", ">"))
-    assert.matches("redis%.connect$", redis.pcall("XREADGROUP", "GROUP", "g", "c", "NOACK", "BLOCK", 1, "STREAMS", "s", ">").err)
+    assert.is_false(call("XREADGROUP", "GROUP", "BLOCK", "block", "COUNT", 1, "STREAMS", "block",
+      ">"))
+    assert.matches("redis%.connect$",
+      redis.pcall("XREADGROUP", "GROUP", "g", "c", "NOACK", "BLOCK", 1, "STREAMS", "s", ">").err)
   end)
 end)
 
@@ -151,7 +160,8 @@ describe("redis.connect", function()
   end)
 
   it("refuses bad URLs and use after close", function()
-    for _, bad in ipairs { "http://x", "redis://h:70000", "redis://h/x", "unix://relative", "rediss://h", "" } do
+    for _, bad in ipairs { "http://x", "redis://h:70000", "redis://h/x", "unix://relative",
+      "rediss://h", "" } do
       local ok, reason = pcall(redis.connect, bad)
       assert.is_false(ok)
       assert.is_string(reason)
@@ -170,7 +180,8 @@ describe("redis.pipeline", function()
     local connection <close> = redis.connect(redis.private_server())
     connection:call("DEL", "p")
     local _, _, before = connection:traffic()
-    local replies = redis.pipeline({ { "SET", "p", "1" }, { "INCR", "p" }, { "LPUSH", "p", "x" }, { "GET", "p" } }, connection)
+    local replies = redis.pipeline({ { "SET", "p", "1" }, { "INCR", "p" }, { "LPUSH", "p", "x" },
+      { "GET", "p" } }, connection)
     local _, _, after = connection:traffic()
     assert.are.equal(1, after - before)
     assert.are.equal("OK", replies[1].ok)
@@ -232,7 +243,8 @@ describe("the rest of redis", function()
 
   it("knows the server's version", function()
     local major, minor, patch = redis.REDIS_VERSION:match("^(%d+)%.(%d+)%.(%d+)")
-    assert.are.equal(tonumber(major) * 65536 + tonumber(minor) * 256 + tonumber(patch), redis.REDIS_VERSION_NUM)
+    assert.are.equal(tonumber(major) * 65536 + tonumber(minor) * 256 + tonumber(patch),
+      redis.REDIS_VERSION_NUM)
   end)
 
   it("has the names of Lua 5.1, and cjson", function()

@@ -83,7 +83,8 @@ describe("waiting for the server", function()
       return coroutine.resume(shared)
     end)
     assert.are.same({ true, "done" }, { first:join() })
-    assert.are.same({ false, "cannot resume a coroutine that waits for the server" }, { second:join() })
+    assert.are.same({ false, "cannot resume a coroutine that waits for the server" },
+      { second:join() })
   end)
 
   it("works inside require, for two tasks at once", function()
@@ -137,13 +138,15 @@ describe("waiting for the server", function()
     for name, f in pairs(blocked) do
       local ok, reason = pcall(f)
       assert.is_false(ok)
-      assert.matches("redis.call cannot wait here: it is called from inside " .. name .. ", where Lua cannot yield", reason, 1, true)
+      assert.matches("redis.call cannot wait here: it is called from inside " .. name
+        .. ", where Lua cannot yield", reason, 1, true)
     end
     local ok, reason = pcall(table.sort, { 3, 2, 1 }, coroutine.wrap(function()
       vlock.sleep(0)
     end))
     assert.is_false(ok)
-    assert.matches("vlock.sleep cannot wait here: it is called from inside table.sort", reason, 1, true)
+    assert.matches("vlock.sleep cannot wait here: it is called from inside table.sort", reason, 1,
+      true)
     assert.are.equal("PONG", redis.call("PING").ok) -- nothing is out of step
   end)
 end)
@@ -331,7 +334,8 @@ describe("a variable that is closed", function()
       local _ <close> = closing(function() redis.call("PING") end)
       error("broken")
     end)
-    assert.matches("of a variable whose task has failed", select(2, pcall(task.join, task)), 1, true)
+    assert.matches("of a variable whose task has failed", select(2, pcall(task.join, task)), 1,
+      true)
   end)
 
   it("leaves replies with whom they belong to, however its task ends", function()

@@ -1,4 +1,5 @@
--- busted's own runner in a stock lua5.4, with the module `vlock`: specs see the names that files of policies see, and their calls block.
+-- busted's own runner in a stock lua5.4, with the module `vlock`: specs see the names that files of
+-- policies see, and their calls block.
 local vlock = require "vlock"
 vlock.open { private_server = true }
 

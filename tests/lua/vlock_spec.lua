@@ -5,7 +5,8 @@ local core = require "vlock.core"
 -- What an outsider does meanwhile: the cell is written by another client.
 local function intrude(key, value)
   local clients = require "vlock.cell.client"
-  local store = require("vlock.policy.store").new("plain", require("vlock.policy.search").context(nil))
+  local store = require("vlock.policy.store").new("plain",
+    require("vlock.policy.search").context(nil))
   local other = clients.new {
     policies = function()
       return vlock.policy {}
@@ -44,7 +45,8 @@ describe("vlock.get", function()
 end)
 
 describe("vlock.compare_and_set", function()
-  it("is the article's function: value, version, a lifetime of 100 s, a conflict to be seen", function()
+  it("is the article's function: value, version, a lifetime of 100 s, a conflict to be seen",
+    function()
     local version, stamp = vlock.compare_and_set("k", "a", 0)
     assert.are.equal(1, version)
     assert.is_string(stamp)
@@ -71,7 +73,8 @@ describe("vlock.compare_and_set", function()
   end)
 
   it("takes tables as JSON, a version key of one's own, and nil to delete", function()
-    vlock.compare_and_set("k", { a = { 1, 2 }, n = 1700000000000001 }, 0, { codec = "json", version_key = "{k}version" })
+    vlock.compare_and_set("k", { a = { 1, 2 }, n = 1700000000000001 }, 0,
+      { codec = "json", version_key = "{k}version" })
     assert.are.equal('{"a":[1,2],"n":1700000000000001}', redis.call("GET", "k"))
     local value, version = vlock.get("k", { codec = "json", version_key = "{k}version" })
     assert.are.same({ { 1, 2 }, 1700000000000001, 1 }, { value.a, value.n, version })
@@ -111,7 +114,8 @@ describe("vlock.update", function()
     assert.are.equal("1001", redis.call("GET", "n6"))
   end)
 
-  it("leaves the cell as it is where the function returns nil, and deletes with vlock.DELETE", function()
+  it("leaves the cell as it is where the function returns nil, and deletes with vlock.DELETE",
+    function()
     vlock.update("n7", add_one)
     assert.are.same({ "1", 1 }, { vlock.update("n7", function() end) })
     assert.are.same({ n = 2, nil, 2 }, table.pack(vlock.update("n7", function()
@@ -170,7 +174,8 @@ describe("vlock.update", function()
       return "mine"
     end, {
       retry = function(_, c)
-        log[#log + 1] = ("retry %d %s %s %s gap %d"):format(c.attempt, c.base.value, c.mine, c.theirs.value, c.gap)
+        log[#log + 1] = ("retry %d %s %s %s gap %d"):format(c.attempt, c.base.value, c.mine,
+          c.theirs.value, c.gap)
         return true
       end,
       backoff = function(_, c)
@@ -179,7 +184,8 @@ describe("vlock.update", function()
         return 0.02
       end,
       merge = function(_, c)
-        log[#log + 1] = ("merge %s %s %s gap %d"):format(c.base.value, c.theirs.value, c.mine, c.gap)
+        log[#log + 1] = ("merge %s %s %s gap %d"):format(c.base.value, c.theirs.value, c.mine,
+          c.gap)
         return "merged"
       end,
     })
@@ -267,17 +273,20 @@ describe("vlock.update", function()
   end)
 
   it("says what each option must be, at the line that gave it", function()
-    for name, bad in pairs { expire = 1.5, ttl = 0, deadline = "soon", version_key = 5, combine = "yes", codec = 5, store = true, retry = 5 } do
+    for name, bad in pairs { expire = 1.5, ttl = 0, deadline = "soon", version_key = 5,
+      combine = "yes", codec = 5, store = true, retry = 5 } do
       local line = debug.getinfo(1, "l").currentline + 1
       local ok, reason = pcall(function() vlock.update("n16", add_one, { [name] = bad }) end)
       assert.is_false(ok)
-      assert.matches(("vlock_spec.lua:%d: option '%s' must be "):format(line, name), reason, 1, true)
+      assert.matches(("vlock_spec.lua:%d: option '%s' must be "):format(line, name), reason, 1,
+        true)
     end
     assert.are.equal(0, redis.call("EXISTS", "n16"))
   end)
 
   it("takes times as seconds or as texts", function()
-    assert.are.equal(1, (vlock.update("n17", add_one, { expire = "100s", ttl = "5m", deadline = "2s" })))
+    assert.are.equal(1,
+      (vlock.update("n17", add_one, { expire = "100s", ttl = "5m", deadline = "2s" })))
     assert.are.equal(100, redis.call("TTL", "{n17}:v"))
     assert.are.equal(300, redis.call("TTL", "n17"))
     assert.are.equal(2, (vlock.update("n17", add_one, { expire = 200, ttl = 400 })))
@@ -288,11 +297,14 @@ describe("vlock.update", function()
   it("takes a whole policy: its file, its table, its name, an instance of it", function()
     local path = os.tmpname() .. ".lua"
     local file = assert(io.open(path, "w"))
-    file:write("-- a policy of policies\nreturn {\n  retry = all { 'attempts', { 'deadline', max = '1s' } },\n  backoff = { 'fixed', puase = '1ms' },\n}\n")
+    file:write("-- a policy of policies\nreturn {\n  retry = all { 'attempts', { 'deadline', " ..
+      "max = '1s' } },\n  backoff = { 'fixed', puase = '1ms' },\n}\n")
     file:close()
     local ok, reason = pcall(vlock.update, "n18", add_one, { policy = path })
     assert.is_false(ok)
-    assert.matches(path .. ":4: backoff 'fixed' (lua/backoff/fixed.lua): unknown parameter 'puase', did you mean 'pause'?", reason, 1, true)
+    assert.matches(path
+      .. ":4: backoff 'fixed' (lua/backoff/fixed.lua): unknown parameter 'puase', did you " ..
+      "mean 'pause'?", reason, 1, true)
     file = assert(io.open(path, "w"))
     file:write("return { retry = all { { 'attempts', max = 1 }, 'deadline' }, merge = 'counter' }")
     file:close()
@@ -348,7 +360,8 @@ describe("the keys of a cell", function()
     assert.are.equal("{u7}:cart:v", cells.version_key("{u7}:cart"))
     assert.are.equal("a{u7}:v", cells.version_key("a{u7}"))
     assert.are.equal("{a{b}:v", cells.version_key("a{b"))
-    for _, key in ipairs { "{}x", "a}b", "}" } do -- whose own braces would end the tag: an empty one is none
+    -- Whose own braces would end the tag: an empty one is none.
+    for _, key in ipairs { "{}x", "a}b", "}" } do
       assert.is_false((pcall(cells.version_key, key)))
     end
   end)
@@ -381,7 +394,8 @@ describe("the slot of a version's key", function()
     end
   end
 
-  it("is that of the value's key, or the key is refused, and that only where no version's key would do", function()
+  it("is that of the value's key, or the key is refused, and that only where no version's key " ..
+    "would do", function()
     assert.are.equal(0x31c3 % 16384, slot_of("123456789")) -- the published check value
     local taken, refused = 0, 0
     each_text(function(key)
@@ -482,7 +496,8 @@ describe("after setresp(3), where hiredis has it", function()
       rawset(redis, "REDIS_VERSION", nil)
       assert.matches("^%d+%.%d+", redis.REDIS_VERSION)
       assert.are.equal("8.5", require "vlock.text.number".text(8.5))
-      for _, options in ipairs { {}, { store = "watch" }, { combine = true }, { codec = "json" } } do
+      for _, options in ipairs { {}, { store = "watch" }, { combine = true },
+        { codec = "json" } } do
         options.version_key = "r3:v"
         redis.call("DEL", "r3", "r3:v")
         assert.are.equal(1, (vlock.update("r3", add, options)))
@@ -498,7 +513,8 @@ describe("after setresp(3), where hiredis has it", function()
         assert.is_nil((vlock.get("r3", options)))
       end
       local ok, reason = pcall(vlock.update, "r3i", add, { store = "ifeq" })
-      assert.is_true(ok or tostring(reason):find("needs the server's SET", 1, true) ~= nil, tostring(reason))
+      assert.is_true(ok or tostring(reason):find("needs the server's SET", 1, true) ~= nil,
+        tostring(reason))
       local replies = redis.pipeline { { "GET", "nothing" }, { "PING" } }
       assert.are.equal("PONG", replies[2].ok)
       return "there"

@@ -3,11 +3,16 @@
 local core = require "vlock.core"
 local scripts = require "parity_scripts"
 
--- What is Redis' own in an error's text: where the script stood. Lua 5.1 and the host name a chunk differently.
+-- What is Redis' own in an error's text: where the script stood. Lua 5.1 and the host name a chunk
+-- differently.
 local function bare(text)
-  text = text:gsub(" script: %x+, on @user_script:%d+%.?$", ""):gsub("^ERR user_script:%d+: ", "ERR "):gsub("^ERR (Lua redis lib)", "%1")
-  return (text:gsub('^%[string "[^"]*"%]:%d+: ', ""):gsub("^ERR (Please specify)", "%1"):gsub("this redis%.call%(%) call", "this call")
-    :gsub("^.*ommand arguments must be", "Command arguments must be"):gsub("this redis%.p?call call", "this call"):gsub("for this call$", "for this call"))
+  text = text:gsub(" script: %x+, on @user_script:%d+%.?$", ""):gsub("^ERR user_script:%d+: ",
+    "ERR "):gsub("^ERR (Lua redis lib)", "%1")
+  return (text:gsub('^%[string "[^"]*"%]:%d+: ', ""):gsub("^ERR (Please specify)",
+    "%1"):gsub("this redis%.call%(%) call", "this call")
+    :gsub("^.*ommand arguments must be",
+      "Command arguments must be"):gsub("this redis%.p?call call",
+      "this call"):gsub("for this call$", "for this call"))
 end
 
 local function canonical_reply(reply)
@@ -43,7 +48,8 @@ local function on_host(source, keys, args)
   elseif type(result) == "table" then
     return result
   end
-  return { err = "ERR " .. tostring(result):gsub('^%[string "[^"]*"%]:%d+: ', ""):gsub("^(Lua redis lib)", "ERR %1"):gsub("^ERR ", "") }
+  return { err = "ERR " .. tostring(result):gsub('^%[string "[^"]*"%]:%d+: ',
+    ""):gsub("^(Lua redis lib)", "ERR %1"):gsub("^ERR ", "") }
 end
 
 local has_resp3 = pcall(redis.setresp, 3)
@@ -54,7 +60,9 @@ describe("redis.setresp(3)", function()
     local ok, reason = pcall(redis.setresp, 3)
     redis.setresp(2)
     assert.are.equal(has_resp3, ok)
-    assert.is_true(ok or reason:find("redis.setresp(3) needs hiredis 1.0 or later; this is hiredis 0.", 1, true) ~= nil)
+    assert.is_true(ok
+      or reason:find("redis.setresp(3) needs hiredis 1.0 or later; this is hiredis 0.", 1,
+      true) ~= nil)
   end)
 end)
 
@@ -92,9 +100,11 @@ describe("the host says clearly what it does not have:", function()
 end)
 
 describe("where the two differ, as lua/README.md says:", function()
-  it("what pcall catches is a text in Redis, and on the host a table that prints as that text", function()
+  it("what pcall catches is a text in Redis, and on the host a table that prints as that text",
+    function()
     redis.call("SET", "k", "v")
-    local source = "local ok, e = pcall(redis.call, 'LPUSH', 'k', 'x') return {type(e), tostring(e)}"
+    local source = "local ok, e = pcall(redis.call, 'LPUSH', 'k', 'x') return {type(e), " ..
+      "tostring(e)}"
     local theirs, ours = redis.call("EVAL", source, 0), load(source)()
     assert.are.equal("table", ours[1])
     assert.are.equal(ours[2], (theirs[2]:gsub(" script: .*", "")))
