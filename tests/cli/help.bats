@@ -61,6 +61,13 @@ manual() {
     done
 }
 
+@test "the lab's README has the options as the help has them" {
+    "$vlockrun" help | sed -n '/^What to run:/,/^Options end/p' | sed '$d' | grep . >help
+    sed -n 's/^    //p' "$TOP/lua/vlock/lab/README.md" | sed -n '/^What to run:/,/--version/p' >readme
+    [ "$(wc -l <help)" -gt 40 ]
+    diff readme help
+}
+
 @test "the man pages are well formed, and vlock(3) has every public function" {
     folder=$(manual)
     no grep -rE '@[A-Z]+@' "$folder"
