@@ -251,8 +251,6 @@ struct vlock_private_server *vlock_private_server_start(struct vlock_error *erro
     read_log(server->folder, line, sizeof line);
     vlock_error_set(error, VLOCK_ERR_UNREACHABLE, "the private server (%s) did not start: %s",
                     program, line[0] ? line : "no word from it in 10 s");
-    if (server->supervisor < 0)
-        remove_folder(server->folder);
     vlock_private_server_stop(server);
     return NULL;
 }
@@ -263,6 +261,7 @@ void vlock_private_server_stop(struct vlock_private_server *server)
         return;
     vlock_child_dismiss(server->lifeline);
     vlock_child_wait(server->supervisor, server->watch);
+    remove_folder(server->folder); /* it is there where the supervisor was killed */
     free(server);
 }
 

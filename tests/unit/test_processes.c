@@ -126,9 +126,18 @@ static void it_ends_where_the_host_collects_all_children(void **state)
               "file:read('a'):match('%) %a (%d+)') "
               "file:close() return supervisor and 'found'",
               "found");
+    char socket[128] = "";
+    static const char where[] = "return (redis.private_server():gsub('^unix://', ''))";
+    struct vlock_error error;
+    assert_int_equal(vlock_run_string(engine, where, sizeof where - 1, "=where", NULL, keep_reply,
+                                      socket, &error),
+                     0);
     check_run(engine, "os.execute('kill -KILL ' .. supervisor) return 'killed'", "killed");
     sleep_ms(100);
+    assert_int_equal(access(socket, F_OK), 0);
     check_closing(engine);
+    *strrchr(socket, '/') = '\0'; /* its folder */
+    assert_int_equal(access(socket, F_OK), -1);
     signal(SIGCHLD, SIG_DFL);
     end_sleeper(sleeper);
 }
