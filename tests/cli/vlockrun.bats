@@ -140,10 +140,12 @@ load environment
 }
 
 @test "a traceback has the script's lines, and our functions by the names that it calls them by" {
-    run --separate-stderr "$vlockrun" -e 'local function ask() redis.call("NOSUCH") end ask() return 1'
-    [ "$status" -eq 1 ]
-    [[ $stderr == *$'\n\t[C]: in function \'redis.call\'\n\t(command line):1: in '*"'ask'"* ]]
-    [[ $stderr != *vlock/* && $stderr != *vlock.* ]]
+    for _ in $(seq 12); do # which of its names Lua finds first is chance
+        run --separate-stderr "$vlockrun" -e 'local function ask() redis.call("NOSUCH") end ask() return 1'
+        [ "$status" -eq 1 ]
+        [[ $stderr == *$'\n\t[C]: in function \'redis.call\'\n\t(command line):1: in '*"'ask'"* ]]
+        [[ $stderr != *vlock/* && $stderr != *vlock.* ]]
+    done
 }
 
 @test "a value may be any text but an empty one" {

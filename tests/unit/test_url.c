@@ -105,6 +105,19 @@ static void what_is_no_url_is_refused_without_its_password(void **state)
     }
 }
 
+static void a_password_that_ends_the_host_is_told_how_to_be_written(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"redis://me:pass/word@h", "redis://:12/word@h",
+                                      "redis://:12?word@h"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct vlock_url url;
+        struct vlock_error error;
+        assert_int_equal(vlock_url_parse(bad[i], &url, &error), -1);
+        assert_non_null(strstr(error.message, "/ is written %2F and ? is written %3F"));
+    }
+}
+
 static void printed_urls_hide_the_password(void **state)
 {
     (void)state;
@@ -146,6 +159,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(unix_urls_are_read),
     cmocka_unit_test(users_and_passwords_are_decoded),
     cmocka_unit_test(what_is_no_url_is_refused_without_its_password),
+    cmocka_unit_test(a_password_that_ends_the_host_is_told_how_to_be_written),
     cmocka_unit_test(printed_urls_hide_the_password),
     cmocka_unit_test(copies_stand_alone),
 };
