@@ -155,7 +155,7 @@ END
     run --separate-stderr "$vlockrun" compare --runs 1 -n 20 -w 2 --hgrm o.hgrm a/mine.lua b/mine.lua b/mine.lua "mine (2).lua" mine.2.lua
     echo "$output$stderr"
     [ "$status" -eq 0 ]
-    [ "$(sed -n '5,9s/   .*//p' <<<"$output" | sort -u | wc -l)" -eq 5 ]
+    [ "$(sed -n '6,10s/   .*//p' <<<"$output" | tr '\n' ',')" = "mine,mine (3),mine (4),mine (2),mine.2," ]
     [ "$(grep -c 'wrote o' <<<"$stderr")" -eq 5 ]
     [ "$(grep 'wrote o' <<<"$stderr" | sort -u | wc -l)" -eq 5 ]
     [ "$(tail -qn 1 o.*hgrm | sort -u | wc -l)" -eq 5 ]
