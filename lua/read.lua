@@ -41,4 +41,8 @@ if #version > 16 or tonumber(version) > 9007199254740991 then
   return redis.error_reply("VLOCK the version " .. version
     .. " is too large to be counted on exactly: its limit is 9007199254740991")
 end
-return { value, tonumber(version), stamp, ARGV[1] == "PTTL" and redis.call("PTTL", KEYS[1]) or nil }
+local lifetime
+if ARGV[1] == "PTTL" then
+  lifetime = value and redis.call("PTTL", KEYS[1]) or -2
+end
+return { value, tonumber(version), stamp, lifetime }

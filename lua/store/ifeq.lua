@@ -44,6 +44,8 @@ end
 return {
   doc = "SET … IFEQ of Valkey 8.1 and Redis 8.4: compares the value, keeps no version.",
 
+  stateless = true,
+
   read = function(cell)
     return redis.call("GET", cell.key) or nil, STAMP
   end,

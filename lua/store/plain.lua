@@ -5,8 +5,6 @@
 local cas = redis.script("cas")
 local read = redis.script("read")
 
-local WITH_LIFETIME = { "PTTL" }
-
 local pcall_server = redis.pcall
 local sub, match = string.sub, string.match
 
@@ -53,11 +51,14 @@ local function flags(value, ttl, is_present)
   return lifetime_flags(value, ttl)
 end
 
--- command: EVALSHA and the script's SHA-1, or EVAL and its source.
-local function send(command, script, cell, next_version, value, token, base)
-  return pcall_server(command, script, 2, cell.key, cell.version_key, value or "", next_version,
-    cell.expire or 0, token, base.stamp,
-    flags(value, cell.ttl, base.is_present))
+-- Runs a script on the cell, with these arguments; its reply.
+local function run(script, cell, ...)
+  local reply = pcall_server("EVALSHA", script.sha1, 2, cell.key, cell.version_key, ...)
+  while script:is_forgotten(reply) do
+    local command, text = script:teach(pcall_server)
+    reply = pcall_server(command, text, 2, cell.key, cell.version_key, ...)
+  end
+  return reply
 end
 
 local function version_of(stamp)
@@ -68,20 +69,21 @@ return {
   doc = "The core script lua/cas.lua: one round trip a commit, a conflict carries the present " ..
     "value.",
 
+  stateless = true,
+
   read = function(cell)
-    local reply = read:call({ cell.key, cell.version_key }, WITH_LIFETIME)
+    local reply = run(read, cell, "PTTL")
+    if reply.err then
+      error(reply, 0)
+    end
     return reply[1] or nil, reply[3], reply[4]
   end,
 
   -- base.stamp "": only the number base.version is compared.
   commit = function(cell, base, value, token)
     local next_version = (base.version or version_of(base.stamp)) + 1
-    local reply = send("EVALSHA", cas.sha1, cell, next_version, value, token, base)
-    while cas:is_forgotten(reply) do
-      local command, script = cas:teach(pcall_server)
-      reply = send(command, script, cell, next_version, value, token, base)
-    end
-    return decode(reply, token)
+    return decode(run(cas, cell, value or "", next_version, cell.expire or 0, token, base.stamp,
+      flags(value, cell.ttl, base.is_present)), token)
   end,
 
   version = version_of,

@@ -172,6 +172,57 @@ END
     [[ $output == *'"commits":10,'* ]]
 }
 
+@test "a worker's instance of the policy is its own, and made when it is first needed" {
+    cat >own.lua <<'END'
+local file = io.open("chunks", "a"); file:write("x"); file:close()
+local mine
+return {
+  merge = "counter",
+  backoff = function(p, c)
+    if mine and mine ~= c.worker then error("the chunk is shared with worker " .. mine) end
+    mine = c.worker
+    return 0
+  end,
+}
+END
+    lab -w 20 -k 20 --dist own -n 200 own.lua
+    [ "$status" -eq 0 ]
+    [ "$(wc -c <chunks)" -lt 10 ] # it is looked at before the run
+    rm chunks
+    lab -w 20 -n 2000 own.lua
+    [ "$status" -eq 0 ]
+    [ "$(field conflicts)" -gt 20 ]
+    [ "$(wc -c <chunks)" -ge 20 ]
+}
+
+@test "a policy that hears of commits hears of each, without any conflict" {
+    cat >hears.lua <<'END'
+return {
+  retry = function() return true end,
+  on_success = function() local file = io.open("commits", "a"); file:write("x"); file:close() end,
+}
+END
+    lab -w 10 -k 10 --dist own -n 200 hears.lua
+    [ "$status" -eq 0 ]
+    [ "$(wc -c <commits)" -eq 200 ]
+}
+
+@test "a store that says that it is stateless serves all workers; another is made for each" {
+    local said
+    for said in true false; do
+        sed "s/^return {/local file = io.open('made', 'a'); file:write('x'); file:close()\n&/;
+            s/stateless = true/stateless = $said/" "$TOP/lua/store/plain.lua" >mine.lua
+        lab -w 20 -n 200 --store mine.lua none
+        [ "$status" -eq 0 ]
+        if [ $said = true ]; then [ "$(wc -c <made)" -lt 5 ]; else [ "$(wc -c <made)" -ge 20 ]; fi
+        rm made
+    done
+    sed "s/stateless = true/stateless = 1/" "$TOP/lua/store/plain.lua" >mine.lua
+    lab --store mine.lua none
+    [ "$status" -eq 2 ]
+    [[ $stderr == *"mine.lua: stateless must be true or false, not number"* ]]
+}
+
 @test "an uncontended run costs one command a commit, and one read per worker" {
     lab --workers 4 --keys 4 --dist own -n 4k "$TOP/lua/backoff/full_jitter.lua"
     [ "$(field conflicts)" = 0 ]

@@ -5,14 +5,14 @@ local outcome = require "vlock.cell.outcome"
 
 local MOST = 5 -- times, where connections die one after the other
 
---- f(…), once more where it is unknown whether that ran.
+--- The results of f(…), three at most; it is called once more where it is unknown whether it ran.
 return function(f, ...)
   for _ = 2, MOST do
-    local results = table.pack(pcall(f, ...))
-    if results[1] then
-      return table.unpack(results, 2, results.n)
-    elseif not outcome.is(results[2], "unknown") then
-      error(results[2], 0)
+    local ok, first, second, third = pcall(f, ...)
+    if ok then
+      return first, second, third
+    elseif not outcome.is(first, "unknown") then
+      error(first, 0)
     end
   end
   return f(...)

@@ -27,9 +27,11 @@ function Cache:put(key, value)
   self.recent[key] = value
 end
 
+local NOTHING = {}
+
 return {
   --- A cache of at most `limit` things, 2 or more.
   new = function(limit)
-    return setmetatable({ recent = {}, older = {}, count = 0, half = limit // 2 }, Cache)
+    return setmetatable({ recent = {}, older = NOTHING, count = 0, half = limit // 2 }, Cache)
   end,
 }

@@ -80,6 +80,7 @@
 ---@field commit vlock.commit_function
 ---@field version? fun(stamp: string): integer?
 ---@field made? fun(base: vlock.base, token: string): string?
+---@field stateless? boolean
 
 ---In the files of policies: several retry parts as one.
 ---@param parts vlock.retry[]

@@ -1,5 +1,5 @@
--- Stores: how a cell is read and committed. A store file returns read, commit and perhaps version
--- and made: see lua/README.md.
+-- Stores: how a cell is read and committed. A store file returns read, commit and perhaps version,
+-- made and stateless: see lua/README.md.
 
 local chunk = require "vlock.policy.chunk"
 local chunk_names = require("vlock.script.environment").chunk_names
@@ -20,6 +20,9 @@ local function check(spec, path)
     if spec[field] ~= nil and type(spec[field]) ~= "function" then
       error(("%s: %s must be a function, where a store has one"):format(path, field), 0)
     end
+  end
+  if spec.stateless ~= nil and type(spec.stateless) ~= "boolean" then
+    error(("%s: stateless must be true or false, not %s"):format(path, type(spec.stateless)), 0)
   end
   return spec
 end

@@ -3,7 +3,8 @@
 --
 -- label         what it is called in tables and pictures: "full_jitter", "mine@watch"
 -- new_policy()  an instance of the policy, its files' chunks run anew
--- new_store()   the same for the store; store_name
+-- new_store()   the same for the store, which is one for all where it says that it is stateless;
+--               store_name
 -- scenario      the table of the policy's own file, or nil; new_update(), where that has an update
 --               function: one more of it
 
@@ -23,7 +24,12 @@ function Entrant.new_policy(self)
 end
 
 function Entrant.new_store(self)
-  return store.new(self.store_name, self.context)
+  if self.store then
+    return self.store
+  end
+  local new = store.new(self.store_name, self.context)
+  self.store = new.stateless and new or nil
+  return new
 end
 
 -- A context like this one with one more parameter overridden.

@@ -69,6 +69,7 @@ local function new(list, store, about)
     records = {},
     first = {},
     calls = 0,
+    inherits = setmetatable({}, { __mode = "k" }), -- metatables, by store
     identity = identity,
     is_counter = is_counter,
     not_verified = reason,
@@ -122,7 +123,8 @@ end
 --- The same store for one worker, writing down every commit that is sent through it. self.calls
 -- counts them.
 function Recorder:recording(store, worker)
-  local recorded = setmetatable({}, { __index = store })
+  self.inherits[store] = self.inherits[store] or { __index = store }
+  local recorded = setmetatable({}, self.inherits[store])
   function recorded.commit(cell, base, value, token)
     self.calls = self.calls + 1
     local started = now()

@@ -87,7 +87,7 @@ function result.new(run, found)
   local made = run.commits > 0
   return {
     vlockrun = core.version,
-    policy = workers[1].policy.describe(),
+    policy = run.policy,
     store = run.store_name,
     server = run.server,
     sim = json.null,

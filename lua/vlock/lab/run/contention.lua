@@ -4,7 +4,6 @@
 -- `combine`, the commits.
 
 local again = require "vlock.cell.again"
-local clients = require "vlock.cell.client"
 local combine = require "vlock.cell.combine"
 local connections = require "vlock.redis_core"
 local core = require "vlock.core"
@@ -12,6 +11,7 @@ local hex = require "vlock.text.hex"
 local key_choice = require "vlock.lab.ask.key_choice"
 local keys = require "vlock.lab.run.keys"
 local lab_core = require "vlock.lab_core"
+local new_worker = require "vlock.lab.run.worker"
 local recorder = require "vlock.lab.check.recorder"
 local outcomes = require "vlock.cell.outcome"
 local arrivals = require "vlock.lab.ask.arrivals"
@@ -32,33 +32,6 @@ local contention = {
 }
 
 -- ---- workers
-
-local function new_worker(run, index)
-  local store = run.recorder:recording(run.new_store(), index)
-  local worker = {
-    index = index,
-    policy = run.new_policy(),
-    begun = 0, -- updates
-    commits = 0,
-  }
-  worker.update = limits.update(worker, scenarios.update_of(run.scenario))
-  local bounded = limits.policy(run, worker, worker.policy)
-  worker.client = clients.new {
-    writer = ("%s-%d"):format(run.writer, index),
-    worker = index,
-    random = core.stream(run.seed, index),
-    sleep = limits.sleep(run),
-    combiner = run.combiner,
-    combines = run.scenario.combine,
-    policies = function()
-      return bounded
-    end,
-    stores = function()
-      return store
-    end,
-  }
-  return worker
-end
 
 -- Whether this worker makes another update; takes it from what is left.
 local function takes_another(run, worker)
@@ -155,12 +128,18 @@ end
 -- Kilobytes before it is called; times what it left the last time.
 local LEAST, GROWTH = 256 * 1024, 4
 
+-- The collector rests until the scope that holds what is returned ends.
+local function resting_collector()
+  collectgarbage("stop")
+  return setmetatable({}, {
+    __close = function()
+      collectgarbage("restart")
+    end,
+  })
+end
+
 local function make_workers(run)
   local workers, limit = {}, LEAST
-  local _ <close> = setmetatable({}, { __close = function()
-    collectgarbage("restart")
-  end })
-  collectgarbage("stop")
   for i = 1, run.scenario.workers do
     workers[i] = new_worker(run, i)
     if i % BATCH == 0 then
@@ -174,23 +153,30 @@ local function make_workers(run)
   return workers
 end
 
-local function run_workers(run)
-  local workers = make_workers(run)
-  run.workers = workers
+local function attempt_work(run, worker)
+  local ok, reason = pcall(work, run, worker)
+  if not ok then
+    run.fatal = run.fatal or reason
+  end
+end
+
+-- Makes the workers, and begins the run.
+local function start_workers(run)
+  local _ <close> = resting_collector()
+  run.workers = make_workers(run)
   run.started = now()
   run.deadline = run.scenario.duration and run.started + run.scenario.duration
   run.arrivals = arrivals.new(run)
-  for i, worker in ipairs(workers) do
+  for _, worker in ipairs(run.workers) do
     worker.started = run.started
-    worker.task = core.spawn(function()
-      local ok, reason = pcall(work, run, worker)
-      if not ok then
-        run.fatal = run.fatal or reason
-      end
-    end)
+    worker.task = core.spawn(attempt_work, run, worker)
   end
+end
+
+local function run_workers(run)
+  start_workers(run)
   local stop = limits.watch(run)
-  for _, worker in ipairs(workers) do
+  for _, worker in ipairs(run.workers) do
     worker.task:join()
   end
   stop()
@@ -203,7 +189,7 @@ end
 
 local function new_run(setup)
   local scenario = setup.scenario
-  return {
+  local run = {
     scenario = scenario,
     seed = setup.seed,
     writer = hex(core.entropy(6)),
@@ -224,6 +210,8 @@ local function new_run(setup)
     unknown = 0,
     errors = 0,
   }
+  run.sleep = limits.sleep(run)
+  return run
 end
 
 -- The cells, what the recorder knows of them before the run, and the connections.
@@ -235,17 +223,19 @@ local function prepare(run, setup)
     run.keys:guard(setup.url, setup.password_file)
   end
   run.cells = run.keys.cells
-  local policy = setup.new_policy().describe()
+  local instance = setup.new_policy()
+  run.policy = instance.describe()
+  run.hears_commits = instance.listeners ~= nil
   run.recorder = recorder.new(run.cells, run.own_store, {
     is_counter = not run.scenario.new_update,
-    merge = policy.parts.merge,
+    merge = run.policy.parts.merge,
     combines = run.scenario.combine,
     is_stopped = function()
       return run.interrupt.reason
     end,
     history = setup.history and setup.history:run {
       label = setup.label,
-      policy = policy,
+      policy = run.policy,
       store = run.store_name,
       server = run.server,
       scenario = scenarios.shown(run.scenario),

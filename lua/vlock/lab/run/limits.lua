@@ -31,20 +31,44 @@ local function noted(worker, name, f)
   end
 end
 
---- The policy for this worker, ending its updates with the run: none is tried again after it.
-function limits.policy(run, worker, policy)
-  local bounded = {}
-  for _, part in ipairs { "retry", "backoff", "merge" } do
-    bounded[part] = noted(worker, part, policy[part])
+-- The parts of a worker's policy, which end its updates with the run: none is tried again after it.
+local function bounded(run, worker, instance)
+  local retry = noted(worker, "retry", instance.retry)
+  return {
+    retry = function(c)
+      if is_over(run) then
+        return false, limits.CUT_OFF
+      end
+      return retry(c)
+    end,
+    backoff = noted(worker, "backoff", instance.backoff),
+    merge = noted(worker, "merge", instance.merge),
+  }
+end
+
+-- A policy whose instance is made when it is first asked for anything. `listeners` is asked for at
+-- every commit, and false where the policy has none.
+local Later = {}
+
+function Later.__index(later, field)
+  local worker, run = later.worker, later.run
+  local instance = run.new_policy()
+  setmetatable(later, { __index = instance })
+  later.listeners = nil
+  for part, call in pairs(bounded(run, worker, instance)) do
+    later[part] = call
   end
-  local retry = bounded.retry
-  function bounded.retry(c)
-    if is_over(run) then
-      return false, limits.CUT_OFF
-    end
-    return retry(c)
+  return later[field]
+end
+
+--- The policy for this worker, ending its updates with the run. Its instance is made at its first
+-- conflict, or its first commit where the policy hears of them (run.hears_commits).
+function limits.policy(run, worker)
+  local later = { run = run, worker = worker }
+  if not run.hears_commits then
+    later.listeners = false
   end
-  return setmetatable(bounded, { __index = policy })
+  return setmetatable(later, Later)
 end
 
 --- Sleeps for a worker, as core.sleep does; a sleep that would outlast the run is cut off, a slice
@@ -80,12 +104,12 @@ local function stuck_worker(run)
   end
 end
 
-local function refusal(worker)
+local function refusal(run, worker)
   if worker.inside == "update" then
     return ("the scenario's update function has not returned for %d s"):format(LONGEST)
   end
   return ("%s of the policy has not returned for %d s: %s"):format(worker.inside, LONGEST,
-    worker.policy.describe().texts[worker.inside])
+    run.policy.texts[worker.inside])
 end
 
 local function end_what_is_left(run)
@@ -107,7 +131,7 @@ function limits.watch(run)
       core.sleep(SLICE)
       local stuck = not is_over(run) and stuck_worker(run)
       if stuck then
-        run.fatal = refusal(stuck)
+        run.fatal = refusal(run, stuck)
       end
       over_since = over_since or is_over(run) and now() or nil
       if over_since and now() - over_since > GRACE then
