@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
-# The core script as a client in any language meets it: sent by redis-cli, to a server that refuses, expires, replicates, or is a cluster.
-# What the article's script gets wrong is shown in tests/lua/cas_spec.lua, but for the cluster, which is here.
+# The core script as a client in any language meets it: sent by redis-cli, to a server that refuses,
+# expires, replicates, or is a cluster.
+# What the article's script gets wrong is shown in tests/lua/cas_spec.lua, but for the cluster,
+# which is here.
 
 load environment
 export LC_ALL=C # bytes are bytes
@@ -8,7 +10,8 @@ export LC_ALL=C # bytes are bytes
 K=cell
 V='{cell}:v'
 
-# cas ARG …: the reply as redis-cli prints it for people, so that a null, a number and a text are told apart.
+# cas ARG …: the reply as redis-cli prints it for people, so that a null, a number and a text are
+# told apart.
 cas() {
     cli --no-raw EVAL "$(cat "$TOP/lua/cas.lua")" 2 "$K" "$V" "$@"
 }
@@ -17,9 +20,11 @@ read_cell() {
     cli --no-raw EVAL_RO "$(cat "$TOP/lua/read.lua")" 2 "$K" "$V"
 }
 
-# What stands on the server, and how many changes it has counted: equal before and after means that nothing was written.
+# What stands on the server, and how many changes it has counted: equal before and after means that
+# nothing was written.
 state() {
-    printf '%s\n' "DUMP $K" "DUMP $V" "PEXPIRETIME $K" "PEXPIRETIME $V" 'INFO persistence' | cli --no-raw |
+    printf '%s\n' "DUMP $K" "DUMP $V" "PEXPIRETIME $K" "PEXPIRETIME $V" 'INFO persistence' \
+        | cli --no-raw |
         grep -aE '^"|^\(|rdb_changes_since_last_save'
 }
 
@@ -51,7 +56,8 @@ user() {
 }
 
 cas_limited() {
-    cli --user limited --pass pw --no-auth-warning --no-raw EVAL "$(cat "$TOP/lua/cas.lua")" 2 "$K" "$V" "$@"
+    cli --user limited --pass pw --no-auth-warning --no-raw EVAL "$(cat "$TOP/lua/cas.lua")" 2 \
+        "$K" "$V" "$@"
 }
 
 @test "the article's command line answers as printed" {
@@ -63,7 +69,8 @@ cas_limited() {
     [ "$(cli EXISTS expire)" = 0 ]
     [[ $(cli HGET version1 s) =~ ^1:et[0-9]+\.[0-9]+:-$ ]]
     [ "$(cli EVAL "$(cat ./lua/cas.lua)" 3 mykey version1 expire 2 2 100)" = OK ]
-    [ "$(cli EVAL "$(cat ./lua/cas.lua)" 3 mykey version1 expire 3 2 100 | head -n 3)" = $'-1\n2\n2' ]
+    [ "$(cli EVAL "$(cat ./lua/cas.lua)" 3 mykey version1 expire 3 2 100 | head -n 3)" = \
+        $'-1\n2\n2' ]
 }
 
 @test "a conflict says what stands there, and changes nothing" {
@@ -71,7 +78,8 @@ cas_limited() {
     untouched $'^1\\) \\(integer\\) -1\n2\\) \\(integer\\) 0\n3\\) \\(nil\\)\n4\\) "0"$' cas x 2
     untouched $'\n3\\) \\(nil\\)\n4\\) "0"\n5\\) "w.1"$' cas x 2 0 w.1
     committed 1:ew.1:w.1 a 1 100 w.1 0
-    untouched $'^1\\) \\(integer\\) -1\n2\\) \\(integer\\) 1\n3\\) "a"\n4\\) "1:ew.1:w.1"$' cas x 1 500
+    untouched $'^1\\) \\(integer\\) -1\n2\\) \\(integer\\) 1\n3\\) "a"\n4\\) "1:ew.1:w.1"$' cas x \
+        1 500
     untouched $'4\\) "1:ew.1:w.1"\n5\\) "w.2"$' cas x 1 500 w.2 0 PX 5000
     untouched $'4\\) "1:ew.1:w.1"\n5\\) "w.2"$' cas x 1 0 w.2 0 DEL
     untouched '"1:ew.1:w.1"' cas x 2 100 w.2 1:ew.1:w.9
@@ -111,13 +119,16 @@ cas_limited() {
         untouched '^\(error\) VLOCK the lifetime .*[^)]$' cas b 2 "$lifetime"
         untouched '^\(error\) VLOCK the lifetime .* \(token w\.2\)$' cas b 2 "$lifetime" w.2
     done
-    for version in '' 0 -1 +2 02 2.0 2e0 0x2 ' 2' '2 ' x 9007199254740992 9007199254740993 10000000000000000 99999999999999999999; do
-        untouched '^\(error\) VLOCK the version \(ARGV\[2\]\) .* \(token w\.2\)$' cas b "$version" 0 w.2
+    for version in '' 0 -1 +2 02 2.0 2e0 0x2 ' 2' '2 ' x 9007199254740992 9007199254740993 \
+        10000000000000000 99999999999999999999; do
+        untouched '^\(error\) VLOCK the version \(ARGV\[2\]\) .* \(token w\.2\)$' cas b "$version" \
+            0 w.2
     done
     for token in 'a b' a:b 'a(b' $'a\nb' "$(printf 'x%.0s' {1..65})"; do
         untouched '^\(error\) VLOCK the token \(ARGV\[4\]\) [^(]*$' cas b 2 0 "$token"
     done
-    for flags in NX 'PX' 'PX 0' 'PX 05' 'PX -1' 'PX x' 'PX 99999999999999' 'del' 'DEL x' 'PX 5 5'; do
+    for flags in NX 'PX' 'PX 0' 'PX 05' 'PX -1' 'PX x' 'PX 99999999999999' 'del' 'DEL x' 'PX 5 5'; \
+        do
         # shellcheck disable=SC2086 # words
         untouched '^\(error\) VLOCK unknown flag.* \(token w\.2\)$' cas b 2 0 w.2 '' $flags
     done
@@ -126,9 +137,11 @@ cas_limited() {
     untouched '^\(error\) VLOCK takes a value' cas
     for keys in "0" "1 $K" "4 $K $V x y"; do
         # shellcheck disable=SC2086
-        untouched 'VLOCK takes 2 keys.*; got [014]' cli --no-raw EVAL "$(cat "$TOP/lua/cas.lua")" $keys b 2
+        untouched 'VLOCK takes 2 keys.*; got [014]' cli --no-raw EVAL "$(cat "$TOP/lua/cas.lua")" \
+            $keys b 2
         # shellcheck disable=SC2086
-        untouched 'VLOCK takes 2 keys.*; got [014]' cli --no-raw EVAL "$(cat "$TOP/lua/read.lua")" $keys
+        untouched 'VLOCK takes 2 keys.*; got [014]' cli --no-raw EVAL "$(cat "$TOP/lua/read.lua")" \
+            $keys
     done
     untouched '^\(error\) VLOCK the value.s key and the version.s key must differ' \
         cli --no-raw EVAL "$(cat "$TOP/lua/cas.lua")" 2 "$K" "$K" b 2
@@ -298,7 +311,8 @@ prepare() {
     [[ $1 != *:e* ]] || cli EXPIRE "$V" 50 >/dev/null
 }
 
-# whole STATE REPLY: a reply of OK means that all was done, any other that nothing was. STATE is that before.
+# whole STATE REPLY: a reply of OK means that all was done, any other that nothing was. STATE is
+# that before.
 whole() {
     case $2 in
     OK*) [[ $(cli HGET "$V" s) == [1-9]:[ep]* && $(state) != "$1" ]] ;;
@@ -328,7 +342,8 @@ whole() {
 
 @test "memory at its limit, a replica, and missing replicas: all of a commit or nothing" {
     start_server s
-    for trouble in 'CONFIG SET maxmemory 1' 'CONFIG SET min-replicas-to-write 1' 'REPLICAOF 127.0.0.1 1'; do
+    for trouble in 'CONFIG SET maxmemory 1' 'CONFIG SET min-replicas-to-write 1' \
+        'REPLICAOF 127.0.0.1 1'; do
         while IFS=';' read -r before call; do
             prepare "$before"
             # shellcheck disable=SC2086
@@ -350,8 +365,10 @@ whole() {
 
 @test "in a cluster the two keys of a cell work, and the article's three do not" {
     # The bus needs a port of its own: one that is free now.
-    bus=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-    start_server c --bind 127.0.0.1 --cluster-enabled yes --cluster-port "$bus" --cluster-config-file "$scratch/nodes.conf"
+    bus=$(python3 -c \
+        'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    start_server c --bind 127.0.0.1 --cluster-enabled yes --cluster-port "$bus" \
+        --cluster-config-file "$scratch/nodes.conf"
     cli CLUSTER ADDSLOTSRANGE 0 16383
     for _ in $(seq 200); do
         [[ $(cli CLUSTER INFO) != *cluster_state:ok* ]] || break
@@ -372,7 +389,8 @@ whole() {
     for command in hget get exists; do
         user "-$command"
         [ "$command" != exists ] || cli DEL "$V" >/dev/null
-        reply=$(cli --user limited --pass pw --no-auth-warning EVAL_RO "$(cat "$TOP/lua/read.lua")" 2 "$K" "$V")
+        reply=$(cli --user limited --pass pw --no-auth-warning EVAL_RO \
+            "$(cat "$TOP/lua/read.lua")" 2 "$K" "$V")
         [[ $reply != VLOCK* && $reply =~ NOPERM|ACL|can.t\ run ]]
         reply=$(cas_limited b 2)
         [[ $command = get || ($reply != *VLOCK* && $reply =~ NOPERM|ACL|can.t\ run) ]]

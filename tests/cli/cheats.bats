@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
-# Stores that cheat are caught, whatever they do: by the run, and by verify on what the run wrote down. And where nothing can be said, that
+# Stores that cheat are caught, whatever they do: by the run, and by verify on what the run wrote
+# down. And where nothing can be said, that
 # is said.
 
 load environment
@@ -13,21 +14,25 @@ print(json.dumps(d) if not isinstance(d,str) else d)' "$output" "$1"
 
 # by_value NAME: the cheat, without `version`.
 by_value() {
-    printf 'local store = dofile("%s")\nstore.version = nil\nreturn store\n' "$TOP/tests/fixtures/stores/$1.lua" >"$1.lua"
+    printf 'local store = dofile("%s")\nstore.version = nil\nreturn store\n' \
+        "$TOP/tests/fixtures/stores/$1.lua" >"$1.lua"
 }
 
-# is_caught STORE OPTION … -- FINDING …: the run ends with 4 and so does verify, each with these findings and no other.
+# is_caught STORE OPTION … -- FINDING …: the run ends with 4 and so does verify, each with these
+# findings and no other.
 is_caught() {
     local store=$1 options=() name found
     shift
     while [ "$1" != -- ]; do options+=("$1"); shift; done
     shift
-    run --separate-stderr timeout 60 "$vlockrun" --json --history h.jsonl --store "$store" "${options[@]}" "$TOP/lua/backoff/full_jitter.lua"
+    run --separate-stderr timeout 60 "$vlockrun" --json --history h.jsonl --store "$store" \
+        "${options[@]}" "$TOP/lua/backoff/full_jitter.lua"
     echo "run: $status $output $stderr"
     [ "$status" -eq 4 ]
     [ "$(value verified)" = false ]
     for name in "$@"; do [ "$(value "$name")" -gt 0 ]; done
-    found=$(for name in lost_updates duplicated unreported altered missing; do value "$name"; done | xargs)
+    found=$(for name in lost_updates duplicated unreported altered missing; do value "$name"; done \
+        | xargs)
     run --separate-stderr timeout 60 "$vlockrun" verify --json h.jsonl
     echo "verify: $status $output $stderr"
     [ "$status" -eq 4 ]
@@ -56,7 +61,8 @@ cheats=$BATS_TEST_DIRNAME/../fixtures/stores
 
 @test "a store that applies an update twice" {
     is_caught "$cheats/twice.lua" -w 8 -n 2k -- duplicated altered
-    [ "$(value runs.0.duplicated)" -ge 1 ] # of 40: a worker that goes on from what it made itself puts it right again
+    [ "$(value runs.0.duplicated)" -ge 1 ] \
+        # of 40: a worker that goes on from what it made itself puts it right again
     [ "$(value runs.0.lost_updates)" = 0 ]
     # By values the second one looks like a write of somebody who did not tell.
     by_value twice
@@ -99,7 +105,8 @@ cheats=$BATS_TEST_DIRNAME/../fixtures/stores
 }
 
 @test "the report says what is broken in words, and verify who did it, by line, worker and token" {
-    run --separate-stderr timeout 60 "$vlockrun" --history h.jsonl --store "$cheats/refused_but_written.lua" -w 4 -n 200 "$TOP/lua/backoff/none.lua"
+    run --separate-stderr timeout 60 "$vlockrun" --history h.jsonl --store \
+        "$cheats/refused_but_written.lua" -w 4 -n 200 "$TOP/lua/backoff/none.lua"
     [ "$status" -eq 4 ]
     [[ $output == *"chain        BROKEN: 4 writes that nobody reported"* ]]
     run --separate-stderr timeout 60 "$vlockrun" verify h.jsonl
@@ -109,8 +116,10 @@ cheats=$BATS_TEST_DIRNAME/../fixtures/stores
     line=$(sed -n 's/.*h.jsonl:\([0-9]*\): unreported: key vlock:lab:[0-9a-f]*:1: the commit of worker .* was made on 50, which nobody.*/\1/p' \
         <<<"$output")
     worker=$(sed -n "s/.*h.jsonl:$line: .*the commit of worker \([0-9]*\) .*/\1/p" <<<"$output")
-    sed -n "${line}p" h.jsonl | grep -q "\"worker\":$worker,\"outcome\":\"committed\",\"base\":\"50\""
-    run --separate-stderr timeout 60 "$vlockrun" compare --runs 1 -n 200 "none@$cheats/refused_but_written.lua"
+    sed -n "${line}p" h.jsonl | grep -q \
+        "\"worker\":$worker,\"outcome\":\"committed\",\"base\":\"50\""
+    run --separate-stderr timeout 60 "$vlockrun" compare --runs 1 -n 200 \
+        "none@$cheats/refused_but_written.lua"
     [ "$status" -eq 4 ]
     [[ $output == *"BROKEN: 4 writes that nobody reported"* ]]
 }
@@ -127,12 +136,14 @@ return {
 END
     export PLAIN=$TOP/lua/store/plain.lua
     # The counter makes each value unique: by values.
-    run --separate-stderr timeout 60 "$vlockrun" --json --history h.jsonl --store honest.lua -w 8 -n 500 "$TOP/lua/backoff/full_jitter.lua"
+    run --separate-stderr timeout 60 "$vlockrun" --json --history h.jsonl --store honest.lua -w 8 \
+        -n 500 "$TOP/lua/backoff/full_jitter.lua"
     [ "$status" -eq 0 ]
     [ "$(value verified)" = true ]
     "$vlockrun" verify h.jsonl
     # A merge that writes the same value again does not.
-    run --separate-stderr timeout 60 "$vlockrun" --json --store honest.lua -w 8 -n 500 "$TOP/lua/merge/max.lua"
+    run --separate-stderr timeout 60 "$vlockrun" --json --store honest.lua -w 8 -n 500 \
+        "$TOP/lua/merge/max.lua"
     [ "$status" -eq 0 ]
     [ "$(value verified)" = null ]
     [ "$(value lost_updates)" = null ]
@@ -148,7 +159,8 @@ END
     [[ $output == *"chain        not verified: the store has no versions"* ]]
     run --separate-stderr timeout 60 "$vlockrun" verify --json h.jsonl
     [ "$(value verified)" = null ]
-    run --separate-stderr timeout 60 "$vlockrun" --json --require verified==true --store honest.lua own.lua
+    run --separate-stderr timeout 60 "$vlockrun" --json --require verified==true --store \
+        honest.lua own.lua
     [ "$status" -eq 4 ]
     # With versions, both are verified.
     run --separate-stderr timeout 60 "$vlockrun" --json own.lua

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
-# What the programs that a script starts find: signals and descriptors as if vlockrun were not there.
+# What the programs that a script starts find: signals and descriptors as if vlockrun were not
+# there.
 
 load environment
 
@@ -22,7 +23,8 @@ ignored='for line in io.lines("/proc/self/status") do local set = line:match("^S
 
 @test "a child ignores the signals that were ignored when vlockrun was started, and no others" {
     echo "$ignored" >ignored.lua
-    for start in 'os.execute("lua5.4 ignored.lua")' 'io.write(io.popen("lua5.4 ignored.lua"):read("a"))'; do
+    for start in 'os.execute("lua5.4 ignored.lua")' \
+        'io.write(io.popen("lua5.4 ignored.lua"):read("a"))'; do
         for trap in '' 'trap "" PIPE HUP;'; do
             found=$(bash -c "$trap exec lua5.4 ignored.lua")
             [ -n "$found" ]
@@ -31,7 +33,8 @@ ignored='for line in io.lines("/proc/self/status") do local set = line:match("^S
     done
 }
 
-# What the child of a script has open beside 0, 1, 2 and the descriptors that this test's own processes have.
+# What the child of a script has open beside 0, 1, 2 and the descriptors that this test's own
+# processes have.
 opened='os.execute([[for fd in /proc/self/fd/*; do
     case "$(readlink "$fd")" in /proc/*/fd) ;; *) case " $INHERITED " in *" ${fd##*/} "*) ;; *) echo "$fd is $(readlink "$fd")" ;; esac ;; esac
     done]])'
@@ -58,7 +61,8 @@ E
     [ "${#lines[@]}" -eq 2 ] # the first names the server
     # in a program of stock Lua
     run stock_lua -e "local vlock = require 'vlock' vlock.open { private_server = true }
-        vlock.redis.call('PING') vlock.run(function() vlock.spawn(function() vlock.redis.connect():call('PING') end):join() end)
+        vlock.redis.call('PING') vlock.run(function() vlock.spawn(function() \
+            vlock.redis.connect():call('PING') end):join() end)
         $opened print('done')"
     echo "$output"
     [ "$output" = done ]
@@ -70,7 +74,8 @@ E
     cat >policy.lua <<E
 return { backoff = function() $opened return 0 end, on_commit = function() if not once then once = true $opened end end }
 E
-    run timeout 20 "$vlockrun" -n 20 --workers 2 --report r.html --history h.jsonl --hgrm p.hgrm policy.lua
+    run timeout 20 "$vlockrun" -n 20 --workers 2 --report r.html --history h.jsonl --hgrm p.hgrm \
+        policy.lua
     echo "$output"
     [ "$status" -eq 0 ]
     [[ $output != *"/proc/self/fd"* ]]

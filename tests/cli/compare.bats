@@ -32,7 +32,8 @@ compare() {
     [ "$(value 'all(len(r["stats"]["p99"]["values"]) == 4 for r in d["runs"])')" = true ]
     # figures are medians, and the standard error is the one of the textbook
     [ "$(value 'all(abs(r["latency_ms"]["p50"] - __import__("statistics").median(r["stats"]["p50"]["values"])) < 1e-9 for r in d["runs"])')" = true ]
-    [ "$(value 'all(abs(r["stats"]["calls"]["sem"] - __import__("statistics").stdev(r["stats"]["calls"]["values"]) / 2) < 1e-6 for r in d["runs"])')" = true ]
+    local sem_of='(lambda of: abs(of["sem"] - __import__("statistics").stdev(of["values"]) / 2))'
+    [ "$(value "all($sem_of(r[\"stats\"][\"calls\"]) < 1e-6 for r in d[\"runs\"])")" = true ]
 }
 
 @test "several runs on a server of yours, and nothing is left there" {
@@ -56,7 +57,8 @@ END
     no grep '^selfish .*[*]' <<<"$output"
     compare --json -d 1s -w 5 selfish.lua fixed
     [ "$(value '[r["starved"] for r in d["runs"]]')" = "[true, false]" ]
-    # Of two workers one has nearly everything: Jain's index is 0.5 then. And a few commits are uneven by chance.
+    # Of two workers one has nearly everything: Jain's index is 0.5 then. And a few commits are
+    # uneven by chance.
     compare --json -d 1s --runs 1 -w 2 selfish.lua none
     [ "$(value '[r["starved"] for r in d["runs"]]')" = "[true, false]" ]
     compare --json -n 20 --runs 1 selfish.lua none
@@ -111,10 +113,14 @@ END
 }
 
 @test "a sweep runs every value, two make a grid, of the scenario or of a parameter" {
-    run --separate-stderr "$vlockrun" --json --runs 1 -n 60 --sweep workers=1,3 --sweep base=1ms,2ms "$TOP/lua/backoff/full_jitter.lua"
+    run --separate-stderr "$vlockrun" --json --runs 1 -n 60 --sweep workers=1,3 --sweep \
+        base=1ms,2ms "$TOP/lua/backoff/full_jitter.lua"
     [ "$status" -eq 0 ]
-    [ "$(value '[[r["swept"]["workers"], r["swept"]["base"]] for r in d["runs"]]')" = "[[1, 0.001], [1, 0.002], [3, 0.001], [3, 0.002]]" ]
-    [ "$(value '[[r["scenario"]["workers"], r["policy"]["params"]["backoff"]["base"]] for r in d["runs"]]')" = "[[1, 0.001], [1, 0.002], [3, 0.001], [3, 0.002]]" ]
+    [ "$(value '[[r["swept"]["workers"], r["swept"]["base"]] for r in d["runs"]]')" = \
+        "[[1, 0.001], [1, 0.002], [3, 0.001], [3, 0.002]]" ]
+    local pair='[r["scenario"]["workers"], r["policy"]["params"]["backoff"]["base"]]'
+    [ "$(value "[$pair for r in d[\"runs\"]]")" \
+        = "[[1, 0.001], [1, 0.002], [3, 0.001], [3, 0.002]]" ]
     compare -d 50ms --sweep keys=1,8 none fixed
     [ "$status" -eq 0 ]
     [[ ${lines[0]} == *"on 1/8 keys"* ]]
@@ -122,7 +128,8 @@ END
 }
 
 @test "sweeps that do not go together are refused" {
-    for sweeps in "commits=1,2 per-worker=1,2" "value-size=1,2 value_size=3,4" "commits=1,2 duration=1s,2s"; do
+    for sweeps in "commits=1,2 per-worker=1,2" "value-size=1,2 value_size=3,4" \
+        "commits=1,2 duration=1s,2s"; do
         set -- $sweeps
         compare --sweep "$1" --sweep "$2" none full_jitter
         [ "$status" -eq 2 ]
@@ -152,10 +159,12 @@ END
         echo 'return { backoff = "none" }' >"$file"
     done
     # A name that is given must not be one that a later policy brings along.
-    run --separate-stderr "$vlockrun" compare --runs 1 -n 20 -w 2 --hgrm o.hgrm a/mine.lua b/mine.lua b/mine.lua "mine (2).lua" mine.2.lua
+    run --separate-stderr "$vlockrun" compare --runs 1 -n 20 -w 2 --hgrm o.hgrm a/mine.lua \
+        b/mine.lua b/mine.lua "mine (2).lua" mine.2.lua
     echo "$output$stderr"
     [ "$status" -eq 0 ]
-    [ "$(sed -n '6,10s/   .*//p' <<<"$output" | tr '\n' ',')" = "mine,mine (3),mine (4),mine (2),mine.2," ]
+    [ "$(sed -n '6,10s/   .*//p' <<<"$output" | tr '\n' ',')" = \
+        "mine,mine (3),mine (4),mine (2),mine.2," ]
     [ "$(grep -c 'wrote o' <<<"$stderr")" -eq 5 ]
     [ "$(grep 'wrote o' <<<"$stderr" | sort -u | wc -l)" -eq 5 ]
     [ "$(tail -qn 1 o.*hgrm | sort -u | wc -l)" -eq 5 ]
@@ -170,7 +179,8 @@ END
     done
     run "$vlockrun" -n 10 --sweep worker=1,2 "$TOP/lua/backoff/full_jitter.lua"
     [[ $output == *"did you mean 'workers'?"* ]]
-    run "$vlockrun" -n 10 --sweep workers=1 --sweep keys=1 --sweep rate=1 "$TOP/lua/backoff/full_jitter.lua"
+    run "$vlockrun" -n 10 --sweep workers=1 --sweep keys=1 --sweep rate=1 \
+        "$TOP/lua/backoff/full_jitter.lua"
     [ "$status" -eq 2 ]
 }
 
@@ -180,10 +190,12 @@ END
     echo "$output"
     [ "$status" -eq 0 ]
     [ "$(grep -c '^require .*, met$' <<<"$output")" -eq 4 ]
-    run --separate-stderr "$vlockrun" -n 500 --require 'p99<1h' --require 'commits>=1M' "$TOP/lua/backoff/full_jitter.lua"
+    run --separate-stderr "$vlockrun" -n 500 --require 'p99<1h' --require 'commits>=1M' \
+        "$TOP/lua/backoff/full_jitter.lua"
     [ "$status" -eq 4 ]
     [[ $output == *"commits>=1M: 500, NOT MET"* ]]
-    run --separate-stderr "$vlockrun" --json -n 500 --require 'max<1ns' "$TOP/lua/backoff/full_jitter.lua"
+    run --separate-stderr "$vlockrun" --json -n 500 --require 'max<1ns' \
+        "$TOP/lua/backoff/full_jitter.lua"
     [ "$status" -eq 4 ]
     [ "$(value 'd["require"][0]["met"] is False and d["require"][0]["measured"] == d["latency_ms"]["max"]')" = true ]
     compare -n 100 --runs 1 --require 'attempts_per_commit<1.0001' -w 20 none fixed
@@ -222,7 +234,8 @@ END
 
 @test "an open loop keeps its rate however it ends: few updates, many workers, updates per worker" {
     local end
-    for end in '-n 100 -w 1' '-n 100 -w 200 -k 200 --dist own' '-n 400 -w 50 -k 50 --dist own' '--per-worker 8 -w 50 -k 50 --dist own' '-d 400ms -w 50 -k 50 --dist own'; do
+    for end in '-n 100 -w 1' '-n 100 -w 200 -k 200 --dist own' '-n 400 -w 50 -k 50 --dist own' \
+        '--per-worker 8 -w 50 -k 50 --dist own' '-d 400ms -w 50 -k 50 --dist own'; do
         # shellcheck disable=SC2086 # options are words
         run --separate-stderr "$vlockrun" --json --seed 1 --rate 1k $end "$TOP/lua/backoff/none.lua"
         echo "$end: $output"
@@ -278,7 +291,8 @@ END
     [[ $output == *"DID NOT KEEP UP"* ]]
 }
 
-# A server that stands still for 500 ms while one worker updates at a rate, or as fast as it can: p99.9 in ms is in $p999.
+# A server that stands still for 500 ms while one worker updates at a rate, or as fast as it can:
+# p99.9 in ms is in $p999.
 with_a_stall() {
     "$vlockrun" --json -u "$url" -w 4 -k 4 --dist own -d 3s "$@" "$TOP/lua/backoff/full_jitter.lua" >out 2>err &
     pid=$!

@@ -1,9 +1,11 @@
 #!/usr/bin/env bats
-# When descriptors run out: what the script's garbage holds open is closed, and the call made once more.
+# When descriptors run out: what the script's garbage holds open is closed, and the call made once
+# more.
 
 load environment
 
-# starve N CHUNK: runs it with N descriptors; littered(n) leaves n open files to the collector, n = 0: as many as there are.
+# starve N CHUNK: runs it with N descriptors; littered(n) leaves n open files to the collector, n =
+# 0: as many as there are.
 starve() {
     cat >starved.lua <<E
 collectgarbage("stop") -- the collector runs when it is asked to
@@ -24,7 +26,8 @@ E
     start_server s
     for left in 0 1 2 3; do
         for chunk in 'return redis.call("PING")' 'return redis.connect():call("PING")' 'return io.popen("echo PONG"):read("l")' \
-            'return io.tmpfile() and "PONG"' 'for i = 1, 100 do assert(io.open("/dev/null")) end return "PONG"'; do
+            'return io.tmpfile() and "PONG"' \
+                'for i = 1, 100 do assert(io.open("/dev/null")) end return "PONG"'; do
             starve 40 "littered($left) $chunk" -u "$url"
             [ "$status" -eq 0 ]
             [ "$output" = PONG ]

@@ -6,9 +6,11 @@ load environment
 # build NAME: tests/examples/NAME.c against the installed library.
 build() {
     if [ ! -d "$scratch/root" ]; then
-        make --no-print-directory -s -C "$TOP" install DESTDIR="$scratch/root" >&2 # all is built: nothing else changes there
+        make --no-print-directory -s -C "$TOP" install DESTDIR="$scratch/root" >&2 \
+            # all is built: nothing else changes there
     fi
-    export PKG_CONFIG_PATH=$scratch/root/usr/local/lib/pkgconfig LD_LIBRARY_PATH=$scratch/root/usr/local/lib
+    export PKG_CONFIG_PATH=$scratch/root/usr/local/lib/pkgconfig \
+        LD_LIBRARY_PATH=$scratch/root/usr/local/lib
     # shellcheck disable=SC2046 # several words
     ${CC:-cc} -std=gnu11 -Wall -Wextra -Werror -pthread ${SANITIZER:+-fsanitize=$SANITIZER} -o "$scratch/$1" "$TOP/tests/examples/$1.c" \
         $(pkg-config --define-variable=prefix="$scratch/root/usr/local" --cflags --libs vlock)

@@ -74,7 +74,8 @@ find_private_server() {
     for i in $(seq 200); do
         supervisor=$(pgrep -P "$1" | head -n 1)
         private_pid=$(pgrep -P "${supervisor:-0}" | head -n 1)
-        [ -n "$private_pid" ] && private_folder=$(readlink "/proc/$private_pid/cwd") && [ -S "$private_folder/socket" ] && return 0
+        [ -n "$private_pid" ] && private_folder=$(readlink "/proc/$private_pid/cwd") \
+            && [ -S "$private_folder/socket" ] && return 0
         sleep 0.02
     done
     return 1
@@ -87,5 +88,6 @@ stock_lua() {
     for name in ${SANITIZER:+libasan.so libubsan.so}; do
         preload+=" $(${CC:-cc} -print-file-name=$name)"
     done
-    timeout 30 env ${preload:+LD_PRELOAD="${preload# }" ASAN_OPTIONS=detect_leaks=0} LUA_CPATH="$TOP/build/?.so;./?.so" lua5.4 "$@"
+    timeout 30 env ${preload:+LD_PRELOAD="${preload# }" ASAN_OPTIONS=detect_leaks=0} \
+        LUA_CPATH="$TOP/build/?.so;./?.so" lua5.4 "$@"
 }

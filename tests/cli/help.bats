@@ -63,7 +63,8 @@ manual() {
 
 @test "the lab's README has the options as the help has them" {
     "$vlockrun" help | sed -n '/^What to run:/,/^Options end/p' | sed '$d' | grep . >help
-    sed -n 's/^    //p' "$TOP/lua/vlock/lab/README.md" | sed -n '/^What to run:/,/--version/p' >readme
+    sed -n 's/^    //p' "$TOP/lua/vlock/lab/README.md" \
+        | sed -n '/^What to run:/,/--version/p' >readme
     [ "$(wc -l <help)" -gt 40 ]
     diff readme help
 }

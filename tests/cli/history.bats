@@ -14,7 +14,8 @@ verify() {
 }
 
 @test "one line for each attempt, with who, what, on which state and when" {
-    run --separate-stderr "$vlockrun" --json --history h.jsonl -w 4 -k 2 -n 300 --seed 7 "$TOP/lua/backoff/full_jitter.lua"
+    run --separate-stderr "$vlockrun" --json --history h.jsonl -w 4 -k 2 -n 300 --seed 7 \
+        "$TOP/lua/backoff/full_jitter.lua"
     [ "$status" -eq 0 ]
     python3 - "$output" <<'END'
 import json, sys
@@ -62,7 +63,8 @@ assert all(r["commits"] == 100 for r in d["runs"])' "$output"
 }
 
 @test "the history is complete after Ctrl-C" {
-    "$vlockrun" --json --history h.jsonl -n 100M "$TOP/lua/backoff/full_jitter.lua" >out 2>err 3>&- &
+    "$vlockrun" --json --history h.jsonl -n 100M "$TOP/lua/backoff/full_jitter.lua" >out 2>err \
+        3>&- &
     pid=$!
     sleep 1
     kill -INT $pid
@@ -111,7 +113,8 @@ END
     verify h.jsonl
     [ "$status" -eq 4 ]
     [[ $output == *"found the value "*", and not that of line $line, worker "* ]]
-    sed "${line}s/\"base\":\"[^\"]*\"/\"base\":\"0\"/" whole.jsonl >h.jsonl # on a base on which another one was made
+    sed "${line}s/\"base\":\"[^\"]*\"/\"base\":\"0\"/" whole.jsonl >h.jsonl \
+        # on a base on which another one was made
     verify h.jsonl
     [ "$status" -eq 4 ]
     [[ $output == *"1 lost update"* ]]
@@ -149,18 +152,27 @@ refuses() {
     refuses "$head" 'bad.jsonl:1: it ends in the middle of a line'
     refuses "$head\n" 'bad.jsonl:1: the run that begins in line 1 has no end'
     refuses "$head\n$head\n" 'bad.jsonl:2: a run begins before that of line 1 has ended'
-    refuses "${head/\"format\":1/\"format\":2}\n" 'bad.jsonl:1: format 2 is not known; this vlockrun reads 1'
-    refuses "${head/\"workers\":4/\"workers\":null}\n" "bad.jsonl:1: history: 'scenario' lacks a field"
-    refuses "${head/\"counter\":true/\"counter\":1}\n" "bad.jsonl:1: history: 'counter' must be true or false"
+    refuses "${head/\"format\":1/\"format\":2}\n" \
+        'bad.jsonl:1: format 2 is not known; this vlockrun reads 1'
+    refuses "${head/\"workers\":4/\"workers\":null}\n" \
+        "bad.jsonl:1: history: 'scenario' lacks a field"
+    refuses "${head/\"counter\":true/\"counter\":1}\n" \
+        "bad.jsonl:1: history: 'counter' must be true or false"
     refuses "${head/\"identity\":\"stamp\"/\"identity\":\"name\"}\n" "identity 'name' is not known"
     refuses "$head\n$attempt\n" "bad.jsonl:2: key '$key' has no first state"
     refuses "$head\n$first\n$first\n" "bad.jsonl:3: a second first state of key '$key'"
-    refuses "$head\n$first\n${attempt/committed/comitted}\n" "bad.jsonl:3: outcome 'comitted' is not known; there are committed,"
-    refuses "$head\n$first\n${attempt/\"worker\":/\"worker\":0.}\n" "bad.jsonl:3: attempt: 'worker' must be a whole number"
-    refuses "$head\n$first\n${attempt/\"token\":\"/\"token\":7,\"x\":\"}\n" "bad.jsonl:3: attempt: 'token' must be a text"
-    refuses "$head\n$first\n${attempt/\"base\":\"/\"b\":\"}\n" "bad.jsonl:3: the states of this run are told apart by their stamps"
-    refuses "$head\n$first\n${attempt/\"base_version\":/\"b\":}\n" "bad.jsonl:3: a version, and no base_version"
-    refuses "$head\n$first\n{\"end\":1,\"attempts\":0,\"interrupted\":false,\"seconds\":1}\n" "bad.jsonl:3: the run ends, and key '$key' has no last state"
+    refuses "$head\n$first\n${attempt/committed/comitted}\n" \
+        "bad.jsonl:3: outcome 'comitted' is not known; there are committed,"
+    refuses "$head\n$first\n${attempt/\"worker\":/\"worker\":0.}\n" \
+        "bad.jsonl:3: attempt: 'worker' must be a whole number"
+    refuses "$head\n$first\n${attempt/\"token\":\"/\"token\":7,\"x\":\"}\n" \
+        "bad.jsonl:3: attempt: 'token' must be a text"
+    refuses "$head\n$first\n${attempt/\"base\":\"/\"b\":\"}\n" \
+        "bad.jsonl:3: the states of this run are told apart by their stamps"
+    refuses "$head\n$first\n${attempt/\"base_version\":/\"b\":}\n" \
+        "bad.jsonl:3: a version, and no base_version"
+    refuses "$head\n$first\n{\"end\":1,\"attempts\":0,\"interrupted\":false,\"seconds\":1}\n" \
+        "bad.jsonl:3: the run ends, and key '$key' has no last state"
     head -c 3000 h.jsonl >cut.jsonl
     verify cut.jsonl
     [ "$status" -eq 2 ]
@@ -194,7 +206,8 @@ END
         status=0
         timeout 20 "$vlockrun" verify mutant.jsonl >out 2>err || status=$?
         case $status in 0 | 2 | 4) ;; *) echo "seed $seed: $status"; cat err; return 1 ;; esac
-        [ "$status" -ne 2 ] || grep -q '^vlockrun: mutant.jsonl:[0-9]*: ' err || { echo "seed $seed"; cat err; return 1; }
+        [ "$status" -ne 2 ] || grep -q '^vlockrun: mutant.jsonl:[0-9]*: ' err \
+            || { echo "seed $seed"; cat err; return 1; }
     done
 }
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
-# What `make` makes again, what `make install` brings and `make uninstall` takes away, and that it works away from the checkout.
+# What `make` makes again, what `make install` brings and `make uninstall` takes away, and that it
+# works away from the checkout.
 
 load environment
 
@@ -7,7 +8,8 @@ load environment
 copy_checkout() {
     unset SANITIZER WERROR CFLAGS CPPFLAGS LDFLAGS PREFIX DESTDIR
     mkdir -p "$scratch/checkout"
-    tar -C "$TOP" --exclude=./build --exclude=./.git --exclude=./vlockrun -cf - . | tar -C "$scratch/checkout" -xf -
+    tar -C "$TOP" --exclude=./build --exclude=./.git --exclude=./vlockrun -cf - . \
+        | tar -C "$scratch/checkout" -xf -
     cd "$scratch/checkout"
 }
 
@@ -26,11 +28,14 @@ build() {
     run --separate-stderr "$scratch/prefix/bin/vlockrun" --version
     [ "$status" -eq 0 ]
     [[ $output == *"$(pkg-config --modversion vlock)"* ]]
-    run --separate-stderr "$scratch/prefix/bin/vlockrun" -n 200 "$scratch/prefix/share/vlock/lua/backoff/full_jitter.lua"
+    run --separate-stderr "$scratch/prefix/bin/vlockrun" -n 200 \
+        "$scratch/prefix/share/vlock/lua/backoff/full_jitter.lua"
     [ "$status" -eq 0 ]
     # The installed folder is searched.
-    cp "$scratch/prefix/share/vlock/lua/backoff/none.lua" "$scratch/prefix/share/vlock/lua/backoff/of_this_house.lua"
-    run --separate-stderr "$scratch/prefix/bin/vlockrun" -n 200 -e 'return { backoff = "of_this_house" }'
+    cp "$scratch/prefix/share/vlock/lua/backoff/none.lua" \
+        "$scratch/prefix/share/vlock/lua/backoff/of_this_house.lua"
+    run --separate-stderr "$scratch/prefix/bin/vlockrun" -n 200 -e \
+        'return { backoff = "of_this_house" }'
     [ "$status" -eq 0 ]
     cat >program.c <<'END'
 #include <stdio.h>
@@ -54,13 +59,15 @@ int main(void)
 }
 END
     # shellcheck disable=SC2046 # flags
-    "${CC:-cc}" -Wall -Werror -o shared program.c $(pkg-config --cflags --libs vlock) -Wl,-rpath,"$scratch/prefix/lib"
+    "${CC:-cc}" -Wall -Werror -o shared program.c $(pkg-config --cflags --libs vlock) \
+        -Wl,-rpath,"$scratch/prefix/lib"
     readelf -d shared | grep -q 'NEEDED.*libvlock\.so\.0'
     run ./shared
     [ "$output" = "$(pkg-config --modversion vlock) 42" ]
     rm "$scratch/prefix/lib/libvlock.so" "$scratch/prefix/lib/libvlock.so.0"
     # shellcheck disable=SC2046
-    "${CC:-cc}" -Wall -Werror -o static program.c $(pkg-config --cflags vlock) $(pkg-config --libs --static vlock)
+    "${CC:-cc}" -Wall -Werror -o static program.c $(pkg-config --cflags vlock) $(pkg-config --libs \
+        --static vlock)
     run ./static
     [ "$output" = "$(pkg-config --modversion vlock) 42" ]
 }
@@ -78,7 +85,8 @@ END
     cd "$scratch/checkout"
     make --no-print-directory uninstall PREFIX=/usr DESTDIR="$scratch/root"
     cd "$scratch/root/usr"
-    [ "$(find . ! -type d | sort | tr '\n' ' ')" = "./bin/other ./share/vlock/lua/backoff/of_the_user.lua " ]
+    [ "$(find . ! -type d | sort | tr '\n' ' ')" = \
+        "./bin/other ./share/vlock/lua/backoff/of_the_user.lua " ]
     rm share/vlock/lua/backoff/of_the_user.lua
     cd "$scratch/checkout"
     make --no-print-directory uninstall PREFIX=/usr DESTDIR="$scratch/root"
@@ -143,7 +151,8 @@ END
 }
 
 @test "the shared library shows the public interface and nothing else" {
-    shown=$(nm -D --defined-only "$TOP/build/libvlock.so.0" | awk '{ print $3 }' | grep -vE '^(_init|_fini|__asan|__ubsan|__odr_asan)' | sort)
+    shown=$(nm -D --defined-only "$TOP/build/libvlock.so.0" | awk '{ print $3 }' \
+        | grep -vE '^(_init|_fini|__asan|__ubsan|__odr_asan)' | sort)
     declared=$(sed -n 's/^VLOCK_API .*[ *]\(vlock_[a-z_]*\)(.*/\1/p' "$TOP"/src/vlock*.h | sort)
     [ "$shown" = "$declared" ]
     # The static one brings no name that could be somebody else's.

@@ -3,7 +3,8 @@
 
 load environment
 
-# valid SCHEMA OPTION …: vlockrun --json with these prints one document that the schema takes; it is left in out.json.
+# valid SCHEMA OPTION …: vlockrun --json with these prints one document that the schema takes; it is
+# left in out.json.
 valid() {
     local schema=$1
     shift
@@ -35,7 +36,8 @@ policy=lua/backoff/full_jitter.lua
 
 @test "the open loop, thresholds, a run in which nothing was committed" {
     valid lab --rate 500 --duration 100ms "$TOP/$policy"
-    valid lab --commits 100 --require 'p99<1h' --require 'verified==true' --require 'commits>1M' "$TOP/$policy"
+    valid lab --commits 100 --require 'p99<1h' --require 'verified==true' --require 'commits>1M' \
+        "$TOP/$policy"
     [ "$status" -eq 4 ]
     valid lab --commits 0 --require 'p99<1h' "$TOP/$policy"
     [ "$status" -eq 4 ]
@@ -49,7 +51,8 @@ policy=lua/backoff/full_jitter.lua
 
 @test "failures: gave up, errors, a broken chain, an interrupted run" {
     valid lab --commits 300 -e '{ retry = { "attempts", max = 1 }, backoff = "none" }'
-    valid lab --commits 100 -e '{ scenario = { update = function(v) redis.call("NOSUCH") end }, backoff = "none" }'
+    valid lab --commits 100 -e \
+        '{ scenario = { update = function(v) redis.call("NOSUCH") end }, backoff = "none" }'
     valid lab --duration 20s --timeout 300ms "$TOP/$policy"
     cp "$TOP/tests/fixtures/stores/blind.lua" cheat.lua
     valid lab --commits 300 --store ./cheat.lua "$TOP/$policy"
@@ -60,17 +63,20 @@ policy=lua/backoff/full_jitter.lua
     "$vlockrun" --history whole.jsonl --runs 2 -n 200 "$TOP/$policy"
     valid verify verify whole.jsonl
     [ "$status" -eq 0 ]
-    "$vlockrun" --history broken.jsonl -n 200 --store "$TOP/tests/fixtures/stores/blind.lua" "$TOP/$policy" || true
+    "$vlockrun" --history broken.jsonl -n 200 --store "$TOP/tests/fixtures/stores/blind.lua" \
+        "$TOP/$policy" || true
     valid verify verify broken.jsonl whole.jsonl
     [ "$status" -eq 4 ]
-    "$vlockrun" --history unsaid.jsonl -n 20 -e '{ backoff = "none", merge = "last_wins" }' --store "$TOP/tests/fixtures/stores/blind.lua" || true
+    "$vlockrun" --history unsaid.jsonl -n 20 -e '{ backoff = "none", merge = "last_wins" }' \
+        --store "$TOP/tests/fixtures/stores/blind.lua" || true
     cat >plain.lua <<'END'
 return {
   read = function(cell) return redis.call("GET", cell.key) or nil, "" end,
   commit = function(cell, base, value) redis.call("SET", cell.key, value) return "committed", "" end,
 }
 END
-    valid lab --history unsaid.jsonl -n 20 --store ./plain.lua -e '{ backoff = "none", scenario = { update = function() return "x" end } }'
+    valid lab --history unsaid.jsonl -n 20 --store ./plain.lua -e \
+        '{ backoff = "none", scenario = { update = function() return "x" end } }'
     valid verify verify unsaid.jsonl
     grep -q '"verified":null' out.json
 }
@@ -100,7 +106,8 @@ END
     [ "$(wc -l <fields)" -gt 80 ]
     require=()
     while read -r field; do require+=(--require "$field"); done <fields
-    run --separate-stderr "$vlockrun" --runs 2 --duration 50ms --rate 500 --value-size 10 "${require[@]}" "$TOP/$policy"
+    run --separate-stderr "$vlockrun" --runs 2 --duration 50ms --rate 500 --value-size 10 \
+        "${require[@]}" "$TOP/$policy"
     echo "$output"
     echo "$stderr"
     [ "$(grep -c '^require ' <<<"$output")" -eq "$(wc -l <fields)" ]

@@ -49,7 +49,8 @@ END
 }
 
 @test "with 50 workers on one key every worker gets its share" {
-    # On a machine that is busy with other things one run says little: the best of five. Where the winner keeps the key it is 0.1.
+    # On a machine that is busy with other things one run says little: the best of five. Where the
+    # winner keeps the key it is 0.1.
     for run in 1 2 3 4 5; do
         lab -n 20k "$TOP/lua/backoff/full_jitter.lua"
         jain=$(field fairness.jain)
@@ -68,7 +69,8 @@ END
         [ "$(field commits)" = 1000 ]
         [ "$(field policy.name)" = "$(basename "$file" .lua)" ]
     done
-    for name in merge/recompute merge/counter merge/max merge/min merge/first_wins merge/last_wins merge/json3 retry/forever retry/attempts; do
+    for name in merge/recompute merge/counter merge/max merge/min merge/first_wins merge/last_wins \
+        merge/json3 retry/forever retry/attempts; do
         lab -n 500 --workers 10 "$TOP/lua/$name.lua"
         echo "$name $status"
         [ "$status" -eq 0 ]
@@ -111,7 +113,8 @@ END
     lab -n 200 -e '{ backoff = "none" }'
     [ "$(field policy.parts.backoff)" = none ]
     [ "$(field verified)" = true ]
-    run --separate-stderr "$vlockrun" --json -n 200 - <<<'return { backoff = function() return 0.0001 end }'
+    run --separate-stderr "$vlockrun" --json -n 200 - \
+        <<<'return { backoff = function() return 0.0001 end }'
     [ "$status" -eq 0 ]
     [ "$(field verified)" = true ]
 }

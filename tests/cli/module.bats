@@ -6,7 +6,8 @@ load environment
 # lua ARGUMENT …: the interpreter, with the installed module.
 lua() {
     if [ ! -d "$scratch/root" ]; then
-        make --no-print-directory -s -C "$TOP" install DESTDIR="$scratch/root" >&2 # all is built: nothing else changes there
+        make --no-print-directory -s -C "$TOP" install DESTDIR="$scratch/root" >&2 \
+            # all is built: nothing else changes there
     fi
     # Instrumented code in a program that is not: what the instruments need comes first.
     local preload='' name
@@ -312,7 +313,8 @@ END
 @test "the spec of the author's guide runs as it is printed" {
     lua -e '' # installs
     "$vlockrun" new backoff mine
-    awk '/^-- mine_spec.lua/ { on = 1 } on && /^```/ { exit } on' "$TOP/lua/README.md" >mine_spec.lua
+    awk '/^-- mine_spec.lua/ { on = 1 } on && /^```/ { exit } on' "$TOP/lua/README.md" \
+        >mine_spec.lua
     grep -q 'never waits longer than its cap' mine_spec.lua
     command=$(sed -n 's/^    \(busted .*mine_spec.lua\)$/\1/p' "$TOP/lua/README.md")
     [ -z "${SANITIZER:-}" ] || skip "busted is not instrumented"

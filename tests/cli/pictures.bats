@@ -8,7 +8,8 @@ lab() {
     echo "$output $stderr" >&2
 }
 
-# check [WORD …]: runs the Python program on standard input, which has these words and what is defined below; an assert that fails fails the test.
+# check [WORD …]: runs the Python program on standard input, which has these words and what is
+# defined below; an assert that fails fails the test.
 check() {
     python3 - "$@" <<END
 import html.parser, json, re, sys, xml.etree.ElementTree as xml
@@ -174,7 +175,8 @@ END
 
 @test "a store that cheats is broken in the picture and on the page, and what was required is there" {
     cp "$TOP/tests/fixtures/stores/blind.lua" blind.lua
-    lab compare -n 500 --runs 1 -w 10 --require 'commits>=1M' --plot out.svg --report out.html full_jitter full_jitter@blind.lua
+    lab compare -n 500 --runs 1 -w 10 --require 'commits>=1M' --plot out.svg --report out.html \
+        full_jitter full_jitter@blind.lua
     [ "$status" -eq 4 ]
     check <<'END'
 assert {"full_jitter@blind.lua (BROKEN)", "full_jitter"} <= set(texts_of("out.svg")), texts_of("out.svg")
@@ -197,7 +199,8 @@ END
 }
 
 @test "where gnuplot is not installed the page has its tables, and says what pictures need" {
-    with_only "${VLOCK_SERVER:-redis-server}" -- -n 100 --report out.html "$TOP/lua/backoff/none.lua"
+    with_only "${VLOCK_SERVER:-redis-server}" -- -n 100 --report out.html \
+        "$TOP/lua/backoff/none.lua"
     [ "$status" -eq 0 ]
     check <<'END'
 page = Page("out.html")
@@ -216,11 +219,13 @@ echo '"x" line 7: out of ink' >&2
 exit 1
 END
     chmod +x bin/gnuplot
-    with_only "${VLOCK_SERVER:-redis-server}" grep -- -n 100 --plot out.svg "$TOP/lua/backoff/none.lua"
+    with_only "${VLOCK_SERVER:-redis-server}" grep -- -n 100 --plot out.svg \
+        "$TOP/lua/backoff/none.lua"
     [ "$status" -eq 1 ]
     [[ $output == *"commits      100 in "* ]]
     [[ $stderr == *"vlockrun: gnuplot failed: out of ink"* ]]
-    with_only "${VLOCK_SERVER:-redis-server}" grep -- -n 100 --report out.html "$TOP/lua/backoff/none.lua"
+    with_only "${VLOCK_SERVER:-redis-server}" grep -- -n 100 --report out.html \
+        "$TOP/lua/backoff/none.lua"
     [ "$status" -eq 0 ]
     grep -q 'None: gnuplot failed: out of ink' out.html
 }
@@ -232,7 +237,8 @@ END
         chmod +x bin/gnuplot
         for kind in svg png txt; do
             [ "$kind" = txt ] && [ "$half" ] && continue # any letters are a picture in letters
-            with_only "${VLOCK_SERVER:-redis-server}" -- -n 100 --plot "out.$kind" "$TOP/lua/backoff/none.lua"
+            with_only "${VLOCK_SERVER:-redis-server}" -- -n 100 --plot "out.$kind" \
+                "$TOP/lua/backoff/none.lua"
             [ "$status" -eq 1 ]
             [[ $stderr == *"vlockrun: gnuplot failed: it drew no whole picture; it says nothing"* ]]
             [[ $stderr != *wrote* ]]
@@ -309,7 +315,8 @@ END
 }
 
 @test "--hgrm of several policies and values is a file each, of all its runs" {
-    lab compare --json -n 200 --runs 2 --sweep workers=1,5 --hgrm 'my lat.hgrm' none full_jitter@watch
+    lab compare --json -n 200 --runs 2 --sweep workers=1,5 --hgrm 'my lat.hgrm' none \
+        full_jitter@watch
     [ "$status" -eq 0 ]
     for name in none full_jitter@watch; do
         for workers in 1 5; do
@@ -386,10 +393,12 @@ END
 
 @test "the page tells how to measure it again: command, seed, versions, never a password" {
     start_server s --requirepass 'pa:s3@cret'
-    lab --json -n 50 --seed 77 -p cap=9ms -u "unix://:pa:s3@cret@$scratch/s.sock" --report out.html "$TOP/lua/backoff/full_jitter.lua"
+    lab --json -n 50 --seed 77 -p cap=9ms -u "unix://:pa:s3@cret@$scratch/s.sock" --report \
+        out.html "$TOP/lua/backoff/full_jitter.lua"
     [ "$status" -eq 0 ]
     [[ $output == *'unix://:***@/'* && $output != *s3* && $output != *cret@* ]]
-    check "$("$vlockrun" --version)" "$(cli -a 'pa:s3@cret' --no-auth-warning INFO server)" "$TOP" <<'END'
+    check "$("$vlockrun" --version)" "$(cli -a 'pa:s3@cret' --no-auth-warning INFO server)" "$TOP" \
+        <<'END'
 text, source = Page("out.html").text(), read("out.html")
 assert "s3" not in source and "cret@" not in source
 assert "vlockrun --json --commits 50 --seed 77 --param cap=9ms --url 'unix://:***@" in text

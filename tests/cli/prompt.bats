@@ -15,15 +15,18 @@ has_editing() {
 }
 
 @test "lines are run one after the other, and shown as -e shows them" {
-    typed '1 + 1\n' 'x = 41\n' 'return x + 1\n' 'redis.call("SET", "k", "v")\n' 'redis.call("GET", "k")\n' '{ 1, "a" }\n' '#"abcd"\n' '\x04'
+    typed '1 + 1\n' 'x = 41\n' 'return x + 1\n' 'redis.call("SET", "k", "v")\n' \
+        'redis.call("GET", "k")\n' '{ 1, "a" }\n' '#"abcd"\n' '\x04'
     [ "$status" -eq 0 ]
-    [[ $output == *$'> 1 + 1\n(integer) 2\n> x = 41\n> return x + 1\n(integer) 42\n> redis.call("SET"'* ]]
+    [[ $output == \
+        *$'> 1 + 1\n(integer) 2\n> x = 41\n> return x + 1\n(integer) 42\n> redis.call("SET"'* ]]
     [[ $output == *$'\nOK\n> redis.call("GET", "k")\n"v"\n> '* ]]
     [[ $output == *$'\n1) (integer) 1\n2) "a"\n> #"abcd"\n(integer) 4\n> '* ]]
 }
 
 @test "a chunk may have several lines; an error ends it alone" {
-    typed 'for i = 1, 2 do\n' 'print("line", i)\n' 'end\n' 'error("mine")\n' 'nosuch\n' 'redis.call("NOSUCH")\n' '= 3\n' '"on"\n' '\x04'
+    typed 'for i = 1, 2 do\n' 'print("line", i)\n' 'end\n' 'error("mine")\n' 'nosuch\n' \
+        'redis.call("NOSUCH")\n' '= 3\n' '"on"\n' '\x04'
     [ "$status" -eq 0 ]
     [[ $output == *$'do\n>> print("line", i)\n>> end\nline\t1\nline\t2\n> '* ]]
     [[ $output == *"vlockrun: (line):1: mine"* ]]
@@ -34,7 +37,8 @@ has_editing() {
 }
 
 @test "Ctrl-C ends the line and not the session: typed, running, or waiting" {
-    typed 'half a line' '\x03' 'while true do end\n' '\x03' 'vlock.sleep(60)\n' '\x03' 'if 1 then\n' '\x03' '"still here"\n' '\x04'
+    typed 'half a line' '\x03' 'while true do end\n' '\x03' 'vlock.sleep(60)\n' '\x03' \
+        'if 1 then\n' '\x03' '"still here"\n' '\x04'
     [ "$status" -eq 0 ]
     [ "$(grep -c '^interrupted$\|Cinterrupted$' <<<"$output")" -eq 2 ]
     [[ $output == *$'\n"still here"\n> '* ]]
@@ -62,7 +66,8 @@ has_editing() {
 
 @test "Tab completes names; the history comes back, without passwords" {
     has_editing || skip "built without libedit"
-    typed 'redis.priv\t()\n' 'mine = { alpha = 1, alphabet = 2 }\n' 'mine.al\t' '\t' '\x03' 'vlock.comp\t\n' '"redis://:s3cr3t@h"\n' '\x04'
+    typed 'redis.priv\t()\n' 'mine = { alpha = 1, alphabet = 2 }\n' 'mine.al\t' '\t' '\x03' \
+        'vlock.comp\t\n' '"redis://:s3cr3t@h"\n' '\x04'
     [[ $output == *$'\n"unix:///'* ]]
     [[ $output == *"alpha  alphabet"* ]]
     grep -q 'redis.private_server()' state/vlock/lines
@@ -76,7 +81,8 @@ has_editing() {
 @test "SIGTERM ends the session, and no file elsewhere begins one" {
     run -2 "$vlockrun" </dev/null
     [[ $output == *"which file?"* ]]
-    python3 "$TOP/tests/fixtures/terminal.py" '"here"\n' -- bash -c 'echo $$ >pid; exec "$0"' "$vlockrun" >shown &
+    python3 "$TOP/tests/fixtures/terminal.py" '"here"\n' -- bash -c 'echo $$ >pid; exec "$0"' \
+        "$vlockrun" >shown &
     session=$!
     for _ in $(seq 100); do
         grep -qs '"here"' shown && break

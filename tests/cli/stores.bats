@@ -73,7 +73,8 @@ END
 @test "ifeq under contention loses nothing" {
     start_server s
     has_ifeq || skip "this server has no SET … IFEQ"
-    run -0 "$vlockrun" compare -u "$url" --duration 200ms --runs 1 full_jitter@plain full_jitter@ifeq
+    run -0 "$vlockrun" compare -u "$url" --duration 200ms --runs 1 full_jitter@plain \
+        full_jitter@ifeq
     echo "$output"
     [[ $output != *BROKEN* && $output != *"not verified"* ]]
 }

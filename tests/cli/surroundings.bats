@@ -40,7 +40,8 @@ END
 @test "schemes in any case, valkey://, and a line's end behind the URL" {
     start_server s
     local one
-    for one in "UNIX://$socket" "unix://$socket"$'\n' " unix://$socket " "unix://@$socket" "unix://:@$socket"; do
+    for one in "UNIX://$socket" "unix://$socket"$'\n' " unix://$socket " "unix://@$socket" \
+        "unix://:@$socket"; do
         run --separate-stderr "$vlockrun" -u "$one" -e 'return redis.call("PING")'
         echo "$one: $output $stderr"
         [ "$output" = PONG ]
@@ -69,7 +70,8 @@ END
     [ "$("$vlockrun" -u "unix://$socket" --password-file empty -e "$whoami")" = default ]
     # the private server, and one that a script names, are not sent it
     [ "$(REDISCLI_AUTH=x "$vlockrun" -e "$whoami" 2>/dev/null)" = default ]
-    [ "$(REDISCLI_AUTH=x "$vlockrun" -e "return redis.connect('unix://$socket'):call('ACL', 'WHOAMI')")" = default ]
+    [ "$(REDISCLI_AUTH=x "$vlockrun" -e "return redis.connect('unix://$socket'):call('ACL', \
+        'WHOAMI')")" = default ]
     run -3 "$vlockrun" -u "unix://alice@$socket" -e "$whoami"
     [[ $output == *WRONGPASS* ]]
 }
@@ -79,7 +81,8 @@ END
     url=unix://:s3cr3t@$socket
     echo 'return { backoff = "none" }' >p.lua
     "$vlockrun" -u "$url" -n 20 --report one.html p.lua "$url" 2>/dev/null
-    "$vlockrun" -u "$url" -n 20 --report two.html --history h -e "return { backoff = 'none' }, '$url', '$url'" 2>/dev/null
+    "$vlockrun" -u "$url" -n 20 --report two.html --history h -e \
+        "return { backoff = 'none' }, '$url', '$url'" 2>/dev/null
     no grep -l s3cr3t one.html two.html h
     grep -q ':\*\*\*@' one.html two.html
 }
@@ -110,7 +113,8 @@ END
     "$vlockrun" -u "$url" -w 1 -n 5 --require "$url" none >>said 2>&1 && false
     "$vlockrun" -u "$url" -w 1 -n 5 -p "base=$url" full_jitter >>said 2>&1 && false
     printf 'return { params = { where = "" }, backoff = function(p) return 0 end }' >to.lua
-    "$vlockrun" -u "$url" -w 1 -n 5 -p "where=$url" --history h --report page.html to.lua >>said 2>&1
+    "$vlockrun" -u "$url" -w 1 -n 5 -p "where=$url" --history h --report page.html to.lua >>said \
+        2>&1
     "$vlockrun" -u "$url" -w 1 -n 5 -p "where=$url" --json to.lua >>said 2>&1
     cat said
     [ "$(grep -c ':\*\*\*@' said)" -ge 6 ]
@@ -134,7 +138,8 @@ END
     for text in 'pw' 'pw\n' 'pw\r\n' 'pw\nmore\n'; do
         # shellcheck disable=SC2059 # the text is the format
         printf "$text" >file
-        [ "$("$vlockrun" -u "unix://$socket" --password-file file -e 'return redis.call("PING")')" = PONG ]
+        [ "$("$vlockrun" -u "unix://$socket" --password-file file -e 'return redis.call("PING")')" \
+            = PONG ]
     done
 }
 
@@ -142,7 +147,8 @@ END
     mkdir -p @scope/pkg v@2
     for path in @scope/pkg/mine.lua v@2/mine.lua team@x.lua; do
         echo 'return { backoff = "none" }' >"$path"
-        run --separate-stderr "$vlockrun" compare --runs 1 -n 20 -w 2 "$path" "$path@watch" full_jitter@watch
+        run --separate-stderr "$vlockrun" compare --runs 1 -n 20 -w 2 "$path" "$path@watch" \
+            full_jitter@watch
         echo "$path: $output $stderr"
         [ "$status" -eq 0 ]
     done
@@ -156,7 +162,8 @@ END
     ln store.lua hard.lua
     ln -s new.html later.html
     for options in '--report mine.lua' '--history link.lua' '--plot a.svg --report ./a.svg' '--hgrm x.html --report x.html' \
-        '--store store.lua --report hard.lua' '--report pw --password-file pw' '--report new.html --history later.html'; do
+        '--store store.lua --report hard.lua' '--report pw --password-file pw' \
+            '--report new.html --history later.html'; do
         # shellcheck disable=SC2086 # options are words
         run --separate-stderr timeout 20 "$vlockrun" -n 10 $options mine.lua
         echo "$options: $status $stderr"
@@ -195,17 +202,21 @@ END
         [ "$status" -eq 2 ]
         [[ $stderr == *"is not a duration"* ]]
     done
-    run --separate-stderr "$vlockrun" -n 10 --require 'p99<20m' --require 'commits<1k' --require 'p99<600000' none
+    run --separate-stderr "$vlockrun" -n 10 --require 'p99<20m' --require 'commits<1k' --require \
+        'p99<600000' none
     [ "$status" -eq 0 ]
 }
 
 @test "a key whose braces would part value and version is refused" {
     for key in 'a}b' '{}x}' '}'; do
-        run --separate-stderr "$vlockrun" -e 'return (vlock.update(KEYS[1], function() return "1" end))' "$key"
+        run --separate-stderr "$vlockrun" -e \
+            'return (vlock.update(KEYS[1], function() return "1" end))' "$key"
         echo "$key: $stderr"
         [ "$status" -eq 1 ]
         [[ $stderr == *"another slot"*"version_key"* ]]
-        run "$vlockrun" -e 'return (vlock.update(KEYS[1], function() return "1" end, { version_key = "v" }))' "$key"
+        run "$vlockrun" -e \
+            'return (vlock.update(KEYS[1], function() return "1" end, { version_key = "v" }))' \
+            "$key"
         [ "$status" -eq 0 ]
     done
     run "$vlockrun" -e 'return (vlock.update(KEYS[1], function() return "1" end))' '{a}b}{'
@@ -241,11 +252,13 @@ return {
 }
 .
     cp -r . "$scratch.before"
-    for output in lua/backoff/own.lua settings.lua later.lua unread.lua data.txt lines.txt ./mine.lua; do
+    for output in lua/backoff/own.lua settings.lua later.lua unread.lua data.txt lines.txt \
+        ./mine.lua; do
         run --separate-stderr "$vlockrun" -n 10 -w 2 --report "$output" mine.lua
         echo "$output: $status $stderr"
         [ "$status" -eq 2 ]
-        [[ $stderr == *"which this run reads"* || $stderr == *"is a Lua file: it is not overwritten"* ]]
+        [[ $stderr == *"which this run reads"* || $stderr == \
+            *"is a Lua file: it is not overwritten"* ]]
     done
     # what it opens only while it runs is told afterwards; what was measured is shown
     run --separate-stderr "$vlockrun" -n 10 -w 2 --report late.txt mine.lua

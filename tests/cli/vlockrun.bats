@@ -4,7 +4,8 @@
 load environment
 
 @test "the article's echo of KEYS and ARGV" {
-    run --separate-stderr "$vlockrun" -e 'return {KEYS[1],KEYS[2],ARGV[1],ARGV[2]}' key1 key2 , first second
+    run --separate-stderr "$vlockrun" -e 'return {KEYS[1],KEYS[2],ARGV[1],ARGV[2]}' key1 key2 , \
+        first second
     [ "$status" -eq 0 ]
     [ "$output" = $'key1\nkey2\nfirst\nsecond' ]
 }
@@ -13,9 +14,11 @@ load environment
     start_server s
     cli RPUSH list a '"q' >/dev/null
     for chunk in 'return 5' 'return "a\nb"' 'return {1,{2,"x",{}},"y"}' 'return redis.call("LRANGE","list",0,-1)' \
-        'return false' 'return {ok="fine"}' 'return {err="ERR bad"}' 'return {}' 'return redis.call("PING")' 'return 3.99' 'return {1,nil,2}'; do
+        'return false' 'return {ok="fine"}' 'return {err="ERR bad"}' 'return {}' \
+            'return redis.call("PING")' 'return 3.99' 'return {1,nil,2}'; do
         ours=$(TERM=dumb script -qec "$vlockrun -u $url -e '$chunk'" /dev/null | tr -d '\r')
-        theirs=$(TERM=dumb script -qec "redis-cli -s $scratch/s.sock EVAL '$chunk' 0" /dev/null | tr -d '\r')
+        theirs=$(TERM=dumb script -qec "redis-cli -s $scratch/s.sock EVAL '$chunk' 0" /dev/null \
+            | tr -d '\r')
         echo "$chunk: $ours / $theirs"
         [ "$ours" = "$theirs" ]
     done
@@ -23,7 +26,8 @@ load environment
 
 @test "elsewhere results are the bare content, as redis-cli prints it" {
     start_server s
-    for chunk in 'return 5' 'return "a\nb"' 'return {1,{2,"x",{}},"y"}' 'return false' 'return {ok="fine"}' 'return {}' 'return true'; do
+    for chunk in 'return 5' 'return "a\nb"' 'return {1,{2,"x",{}},"y"}' 'return false' \
+        'return {ok="fine"}' 'return {}' 'return true'; do
         [ "$("$vlockrun" -u "$url" -e "$chunk")" = "$(cli EVAL "$chunk" 0)" ]
     done
 }
@@ -42,7 +46,8 @@ load environment
 }
 
 @test "--json prints one document, and print goes to standard error" {
-    run --separate-stderr "$vlockrun" --json -e 'print("people") io.write("more\n") return {1, "a\255", {ok="fine"}, false}'
+    run --separate-stderr "$vlockrun" --json -e \
+        'print("people") io.write("more\n") return {1, "a\255", {ok="fine"}, false}'
     [ "$status" -eq 0 ]
     [ "$output" = '[1,"a\u00ff","fine",null]' ]
     [ "$stderr" = $'people\nmore' ]
@@ -99,7 +104,8 @@ load environment
 @test "a mistyped verb names the nearest; -e finds files in the present folder" {
     run "$vlockrun" lst
     [ "$status" -eq 2 ]
-    [[ $output == *"cannot read the script: lst: No such file or directory (did you mean vlockrun list?)"* ]]
+    [[ $output == \
+        *"cannot read the script: lst: No such file or directory (did you mean vlockrun list?)"* ]]
     mkdir backoff
     echo 'return { backoff = function() return 0.001 end }' >backoff/mine.lua
     run -0 "$vlockrun" -e 'vlock.policy { backoff = "mine" }.backoff { attempt = 1 } * 1000'
@@ -107,7 +113,8 @@ load environment
 }
 
 @test "a script's global of a name of ours breaks nothing but itself" {
-    for name in type next select error pcall tostring table string ipairs setmetatable math require redis vlock coroutine; do
+    for name in type next select error pcall tostring table string ipairs setmetatable math \
+        require redis vlock coroutine; do
         run --separate-stderr "$vlockrun" -e "local update = vlock.update; $name = 'mine'
             return { (update('k', function() return '1' end)), (update('k', function() return $name end, { store = 'watch' })) }"
         echo "$name: $output $stderr"
@@ -124,7 +131,8 @@ load environment
     echo 'return { backoff = none }' >policy.lua
     echo 'return { read = none, commit = none }' >store.lua
     echo 'local M = {} M.found = none return M' >module.lua
-    for arguments in "-e return(none)" "-n 5 policy.lua" "compare -n 5 policy.lua none" "compare -n 5 none@./store.lua"; do
+    for arguments in "-e return(none)" "-n 5 policy.lua" "compare -n 5 policy.lua none" \
+        "compare -n 5 none@./store.lua"; do
         # shellcheck disable=SC2086 # words
         run --separate-stderr "$vlockrun" $arguments
         echo "$arguments: $status $stderr"
@@ -141,7 +149,8 @@ load environment
 
 @test "a traceback has the script's lines, and our functions by the names that it calls them by" {
     for _ in $(seq 12); do # which of its names Lua finds first is chance
-        run --separate-stderr "$vlockrun" -e 'local function ask() redis.call("NOSUCH") end ask() return 1'
+        run --separate-stderr "$vlockrun" -e \
+            'local function ask() redis.call("NOSUCH") end ask() return 1'
         [ "$status" -eq 1 ]
         [[ $stderr == *$'\n\t[C]: in function \'redis.call\'\n\t(command line):1: in '*"'ask'"* ]]
         [[ $stderr != *vlock/* && $stderr != *vlock.* ]]
@@ -209,7 +218,8 @@ load environment
 }
 
 @test "an error in a task that nobody joins ends the run with its traceback; a joined one does not" {
-    run timeout 5 "$vlockrun" -e 'vlock.spawn(function() local function deep() error("lost") end deep() end) vlock.sleep(60)'
+    run timeout 5 "$vlockrun" -e \
+        'vlock.spawn(function() local function deep() error("lost") end deep() end) vlock.sleep(60)'
     [ "$status" -eq 1 ]
     [[ $output == *"(command line):1: lost"*traceback*deep* ]]
     run "$vlockrun" -e 'local t = vlock.spawn(function() error("kept") end) vlock.sleep(0.01) return tostring((pcall(t.join, t)))'
@@ -284,7 +294,8 @@ load environment
 }
 
 @test "README's script of a transfer does what it says" {
-    awk '/^-- vlockrun .* transfer.lua/ { on = 1 } /^```$/ { on = 0 } on' "$TOP/README.md" >transfer.lua
+    awk '/^-- vlockrun .* transfer.lua/ { on = 1 } /^```$/ { on = 0 } on' "$TOP/README.md" \
+        >transfer.lua
     start_server s
     cli SET accounts '{"alice":80,"bob":1.0}'
     run "$vlockrun" -u "$url" transfer.lua accounts , alice bob 50
@@ -302,10 +313,12 @@ load environment
             echo "$output $stderr"
             [ "$status" -eq 1 ]
             [ -z "$output" ]
-            [[ $stderr == "vlockrun: what the script returned is nested too deeply, or holds itself"* ]]
+            [[ $stderr == \
+                "vlockrun: what the script returned is nested too deeply, or holds itself"* ]]
         done
     done
-    run --separate-stderr "$vlockrun" -e 'error(setmetatable({}, { __tostring = function() error("no words") end }))'
+    run --separate-stderr "$vlockrun" -e \
+        'error(setmetatable({}, { __tostring = function() error("no words") end }))'
     [ "$status" -eq 1 ]
     [[ $stderr != *memory* ]]
     [[ $stderr == *"no words"* ]]

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
-# Connections that are lost: what was surely not sent is sent again, what was in flight is said to be unknown.
+# Connections that are lost: what was surely not sent is sent again, what was in flight is said to
+# be unknown.
 
 load ../cli/environment
 

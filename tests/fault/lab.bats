@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
-# Connections that die under a run of the lab: what was in flight is unknown, the run goes on, and the verification says whole, whichever
+# Connections that die under a run of the lab: what was in flight is unknown, the run goes on, and
+# the verification says whole, whichever
 # of the unknown writes were applied.
 
 load ../cli/environment
@@ -90,7 +91,8 @@ END
     export PLAIN=$TOP/lua/store/plain.lua
     for MADE in 1 ''; do
         [ -n "$MADE" ] && export MADE || unset MADE
-        "$vlockrun" --json --history h.jsonl -w 4 -n 2k --store lossy.lua "$TOP/lua/backoff/full_jitter.lua" >out 2>err
+        "$vlockrun" --json --history h.jsonl -w 4 -n 2k --store lossy.lua \
+            "$TOP/lua/backoff/full_jitter.lua" >out 2>err
         cat out err
         [ "$(field verified)" = true ]
         [ "$(field unknown)" -ge 30 ]

@@ -4,7 +4,8 @@
 load ../cli/environment
 
 @test "a connection that the server closed while the program was elsewhere is noticed before anything is written" {
-    port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    port=$(python3 -c \
+        'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
     start_server s --timeout 1 --port "$port"
     # The pause is the program's own: no loop turns meanwhile.
     run "$vlockrun" -u "redis://127.0.0.1:$port" -e '
@@ -53,7 +54,8 @@ END
     start_server s
     # shellcheck disable=SC2046 # flags are words
     ${CC:-cc} -I"$TOP/src" own.c "$TOP/build/libvlock.a" $(pkg-config --libs hiredis lua5.4 libevent) \
-        $(ls /usr/lib/*/liblua5.4-cjson.so* 2>/dev/null | head -n 1) -lm -ldl -o own || skip "cannot be linked here"
+        $(ls /usr/lib/*/liblua5.4-cjson.so* 2>/dev/null | head -n 1) -lm -ldl -o own \
+            || skip "cannot be linked here"
     run ./own "$url" "$server"
     echo "$output"
     [ "$output" = fine ]

@@ -1,12 +1,15 @@
 #!/usr/bin/env bats
-# Servers that will not have us, and what is no Redis at all: said, with exit code 3, and never the end of the process.
+# Servers that will not have us, and what is no Redis at all: said, with exit code 3, and never the
+# end of the process.
 
 load ../cli/environment
 
-# start_not_redis GREETING ANSWER [SECONDS]: what listens at $url says so, and hangs up after that time.
+# start_not_redis GREETING ANSWER [SECONDS]: what listens at $url says so, and hangs up after that
+# time.
 start_not_redis() {
     rm -f "$scratch/n.sock" "$scratch/n.sock.log"
-    python3 "$BATS_TEST_DIRNAME/../fixtures/not_redis.py" "$scratch/n.sock" "$1" "$2" "${3:-0.3}" 3>&- &
+    python3 "$BATS_TEST_DIRNAME/../fixtures/not_redis.py" "$scratch/n.sock" "$1" "$2" "${3:-0.3}" \
+        3>&- &
     servers+=($!)
     url=unix://$scratch/n.sock
     local i

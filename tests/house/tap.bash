@@ -37,7 +37,8 @@ finish() {
 # where this is no checkout.
 texts() {
     if git rev-parse --git-dir >/dev/null 2>&1; then
-        git -c core.quotePath=false ls-files --cached --others --exclude-standard | while read -r file; do
+        git -c core.quotePath=false ls-files --cached --others --exclude-standard \
+            | while read -r file; do
             [ ! -f "$file" ] || printf '%s\n' "$file"
         done
     else
