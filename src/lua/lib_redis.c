@@ -493,6 +493,15 @@ static int l_commands_sent(lua_State *L)
     return 1;
 }
 
+/* distrust(): ends the connection of this task's commands, whose replies have been mixed up. */
+static int l_distrust(lua_State *L)
+{
+    push_present_connection(L, library_of(L));
+    struct connection *connection = check_connection(L, -1);
+    vlock_link_distrust(connection->link);
+    return 0;
+}
+
 /* private_server(): the URL of the engine's private server, which is started if need be; or nil and
  * a message. */
 static int l_private_server(lua_State *L)
@@ -563,6 +572,7 @@ int vlock_lib_redis_open(lua_State *L, const struct vlock_redis_host *host)
         {"sha1hex", l_sha1hex},
         {"log", l_log},
         {"commands_sent", l_commands_sent},
+        {"distrust", l_distrust},
         {"private_server", l_private_server},
         {NULL, NULL},
     };

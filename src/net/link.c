@@ -163,7 +163,9 @@ static void finish_unanswered(struct vlock_request *request, const redisAsyncCon
 {
     struct vlock_link *link = request->link;
     char message[900];
-    const char *why = context->err && context->errstr[0] ? context->errstr : link->trouble;
+    const char *why = link->is_oversized ? "a reply began an array of more than 64 M elements"
+                      : context->err && context->errstr[0] ? context->errstr
+                                                           : link->trouble;
     if (link->is_refused && !link->has_served) {
         snprintf(message, sizeof message, "cannot connect to %s: %s", link->name, link->trouble);
         finish(request, VLOCK_LINK_FAILED, NULL, message);
@@ -257,6 +259,12 @@ bool vlock_link_cancel(struct vlock_request *request)
 {
     request->callback = NULL;
     return request->end_offset != 0;
+}
+
+void vlock_link_distrust(struct vlock_link *link)
+{
+    if (link->context && link->state == LINK_UP)
+        vlock_link_drop(link, "its replies have been mixed up", false);
 }
 
 /* ---- life ---- */

@@ -87,6 +87,10 @@ struct vlock_request *vlock_link_send(struct vlock_link *link, const char *bytes
  * connection: then nobody knows whether it runs. Else it surely does not. */
 bool vlock_link_cancel(struct vlock_request *request);
 
+/* A reply was another command's: what else comes on this connection cannot be trusted. Ends it;
+ * what is under way on it is AMBIGUOUS. Not from a callback. */
+void vlock_link_distrust(struct vlock_link *link);
+
 /* Writes what was sent since the last flush, one write per link; announces links that came up;
  * releases freed links. */
 void vlock_link_pool_flush(struct vlock_link_pool *pool);

@@ -293,6 +293,7 @@ static void begin_connecting(struct vlock_link *link)
         failed_to_begin(link, reason);
         return;
     }
+    vlock_link_limit_replies(link);
     if (link->url.kind == VLOCK_URL_TCP)
         redisEnableKeepAlive(&context->c);
     vlock_link_set_timer(link->state_timer, link->options.connect_timeout_ns);

@@ -44,6 +44,10 @@ struct vlock_link {
     struct vlock_link_options options;
     enum vlock_link_state state;
     redisAsyncContext *context;
+    /* How hiredis makes replies: as usual, but for arrays that are too long. */
+    redisReplyObjectFunctions reply_functions;
+    const redisReplyObjectFunctions *usual_functions;
+    bool is_oversized; /* this connection: an array was announced that is too long */
     struct event *readable, *writable, *state_timer, *deadline_timer;
     struct vlock_request_list waiting;  /* not handed to hiredis: no connection yet */
     struct vlock_request_list inflight; /* handed to hiredis, oldest first */
@@ -114,6 +118,10 @@ bool vlock_link_is_refusal(const char *error);
 
 /* Has libevent wait for the socket of a context that was just made. -1: out of memory. */
 int vlock_link_attach_events(struct vlock_link *link);
+
+/* Has hiredis refuse arrays that are too long on the connection that was just made: it would take
+ * memory for what was announced, before anything of it has come. */
+void vlock_link_limit_replies(struct vlock_link *link);
 
 /* Writes what stands in hiredis' buffer; what is left goes when the socket takes it. */
 void vlock_link_write(struct vlock_link *link);

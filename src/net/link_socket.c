@@ -75,6 +75,36 @@ void vlock_link_check_unasked(struct vlock_link *link, redisAsyncContext *contex
     refuse_unasked(link, reader->buf + reader->pos, reader->len - reader->pos);
 }
 
+/* Elements of one array: half a gigabyte of pointers. */
+#define LONGEST_ARRAY (64 * 1024 * 1024)
+
+#ifdef REDIS_REPLY_MAP /* hiredis 1.0 */
+typedef size_t array_length;
+#else
+typedef int array_length;
+#endif
+
+static void *create_array(const redisReadTask *task, array_length length)
+{
+    struct vlock_link *link = task->privdata;
+    if (length > LONGEST_ARRAY) {
+        link->is_oversized = true;
+        return NULL;
+    }
+    return link->usual_functions->createArray(task, length);
+}
+
+void vlock_link_limit_replies(struct vlock_link *link)
+{
+    redisReader *reader = link->context->c.reader;
+    link->is_oversized = false;
+    link->usual_functions = reader->fn;
+    link->reply_functions = *reader->fn;
+    link->reply_functions.createArray = create_array;
+    reader->fn = &link->reply_functions;
+    reader->privdata = link;
+}
+
 static bool is_readable(const struct vlock_link *link)
 {
     struct pollfd end = {.fd = link->context->c.fd, .events = POLLIN};
