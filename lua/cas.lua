@@ -12,13 +12,16 @@
 -- ARGV[3]  lifetime of the version record in whole seconds, up to a hundred years; absent, empty or
 --          0: it does not expire
 -- ARGV[4]  token of this write: 1 to 64 of A-Z a-z 0-9 _ - . ; absent or empty: the short call,
---          without a token
+--          without a token. SESSION.SEQUENCE, where SEQUENCE is a decimal number that rises with
+--          every write of this session, is what receipts need
 -- ARGV[5]  the stamp of the state that was read, compared as a whole; absent or empty: only the
 --          number is compared
 -- ARGV[6…] DEL: delete the value (ARGV[1] is ignored; the record stays and moves on)
 --          PX ms: the value expires; without it, it keeps the lifetime it has
 --          XX: what was read had a value; where there is none any more, because its lifetime is
 --          over, that is a conflict
+--          RECEIPT ms: for so long after this write was first sent it can be sent again
+--          AGAIN: this is the same call once more, because its reply was lost
 --
 -- Replies to the short call: status OK = committed; the array {-1, version, value or null, stamp} =
 -- conflict, and nothing was changed. To a call with a token: status "OK STAMP", where the stamp
@@ -28,11 +31,25 @@
 --
 -- The stamp of a cell is the text of its record: "0" where there is none, the decimal number that
 -- the article's script keeps as a string (converted at the next commit), else VERSION:ID:TOKEN,
--- with - for the token of a short call. The record is a hash at KEYS[2]: field s is the stamp;
--- fields k and 0 … k-1 are kept free for receipts of earlier commits. ID is fixed when the record
--- is made: a letter, e where it was made with a lifetime and p where without, and the token that
--- made it (or the time). A p record is never given a lifetime, so its commits need no further
--- command; a commit never shortens a lifetime.
+-- with - for the token of a short call. The record is a hash at KEYS[2]: field s is the stamp. ID
+-- is fixed when the record is made: a letter, e where it was made with a lifetime and p where
+-- without, and the token that made it (or the time). A p record is never given a lifetime, so its
+-- commits need no further command; a commit never shortens a lifetime.
+--
+-- Receipts. Whoever commits over the stamp of another session keeps that one's last write in the
+-- record: field r and its SESSION hold VERSION:SEQUENCE:TIME (when it was kept, ms since 1970).
+-- Field t is the longest RECEIPT that any write asked for; without it nothing is kept. A receipt
+-- is kept for one and a half times t: the half allows for clocks that step or drift. Older ones go
+-- with the commits that come later (field p: when to look next). A session's own commits over its
+-- own stamp keep nothing and pay nothing.
+--
+-- A call that says AGAIN is answered "OK STAMP" where this very write was applied, with the stamp
+-- that it made, also when others have written since. Where it was not, it is decided like any
+-- call; its caller must not believe "conflict" later than RECEIPT ms after the first call was sent.
+-- Two more arrays answer it, and nothing was changed: {-2, version, nil, stamp, token}, the record
+-- went back behind the state that the write stands on, or was made anew; {-3, …}, nobody can tell:
+-- the session has written since, or no receipts are kept. A session may have one such write
+-- undecided on a cell, not two.
 --
 -- What it costs, measured by tests/bench/cas_cost (Redis 7.0.15): a commit with token and stamp
 -- takes the server 4.2 us, twice as long as a script that only compares and INCRs a string; with
@@ -80,6 +97,7 @@ elseif lifetime ~= "0"
 end
 
 local deletes, expires_ms, must_exist = false, nil, false
+local receipt_ms, is_again = 0, false
 if ARGV[6] then
   local i = 6
   while ARGV[i] do
@@ -88,13 +106,19 @@ if ARGV[6] then
       deletes = true
     elseif ARGV[i] == "XX" then
       must_exist = true
-    elseif ARGV[i] == "PX" and ms and find(ms, "^[1-9]%d*$") and #ms <= 13
-      and tonumber(ms) <= LONGEST * 1000 then
-      expires_ms = ms
+    elseif ARGV[i] == "AGAIN" and token ~= "" then
+      is_again = true
+    elseif (ARGV[i] == "PX" or ARGV[i] == "RECEIPT") and ms and find(ms, "^[1-9]%d*$")
+      and #ms <= 13 and tonumber(ms) <= LONGEST * 1000 then
+      if ARGV[i] == "PX" then
+        expires_ms = ms
+      else
+        receipt_ms = tonumber(ms)
+      end
       i = i + 1
     else
-      return refuse("unknown flag, or PX without milliseconds, in ARGV[" .. i
-        .. "]: there are DEL, PX ms and XX")
+      return refuse("unknown flag, milliseconds that are missing, or AGAIN without a token, " ..
+        "in ARGV[" .. i .. "]: there are DEL, PX ms, XX, RECEIPT ms and AGAIN")
     end
     i = i + 1
   end
@@ -105,7 +129,8 @@ end
 
 -- The record: its text, its number, its identity, and whether it is ours (a hash) or the article's
 -- (a string).
-local stamp = redis.pcall("HGET", version_key, "s")
+local record = redis.pcall("HMGET", version_key, "s", "t", "p")
+local stamp, kept_ms, look_at = record[1], tonumber(record[2]) or 0, tonumber(record[3])
 local version, id
 local is_article = false
 if type(stamp) == "string" then
@@ -114,12 +139,12 @@ elseif stamp == false then
   if redis.call("EXISTS", version_key) == 0 then
     stamp, version = "0", "0"
   end
-elseif find(stamp.err, "^WRONGTYPE") then
+elseif find(record.err, "^WRONGTYPE") then
   is_article = redis.call("TYPE", version_key).ok == "string"
   stamp = is_article and redis.call("GET", version_key)
   version = stamp and (string.match(stamp, "^[1-9]%d*$") or string.match(stamp, "^0$"))
 else
-  return stamp
+  return record
 end
 if not version then
   local kind = redis.call("TYPE", version_key).ok
@@ -135,6 +160,47 @@ local current = tonumber(version)
 if #version > 16 or current >= LARGEST then
   return refuse("the version " .. version
     .. " is too large to be counted on exactly: its limit is 9007199254740991")
+end
+
+-- The session and the sequence of a token; nil: it has none.
+local function parts_of(text)
+  return string.match(text, "^(.+)%.(%d+)$")
+end
+
+local session, sequence = parts_of(token)
+
+-- Was it applied already? See "Receipts" above.
+local function answer_again()
+  local base_id = string.match(expected, "^%d+:([^:]+):")
+  local base = tonumber(wanted) - 1
+  if current < base or base_id and base_id ~= id
+    or current == base and expected ~= "" and expected ~= stamp then
+    return -2
+  elseif current == base then
+    return nil
+  end
+  local last = string.match(stamp, ":([^:]*)$") or ""
+  if last == token then
+    return stamp
+  end
+  local last_session, last_sequence = parts_of(last)
+  local kept = session and redis.call("HGET", version_key, "r" .. session)
+  local kept_version, kept_sequence = string.match(kept or "", "^(%d+):(%d+):")
+  if kept_sequence == sequence and kept then
+    return kept_version .. ":" .. id .. ":" .. token
+  elseif not session or receipt_ms == 0
+    or last_session == session and tonumber(last_sequence) > tonumber(sequence)
+    or kept and tonumber(kept_sequence) > tonumber(sequence) then
+    return -3
+  end
+  return nil
+end
+
+local found = is_again and answer_again()
+if type(found) == "string" then
+  return redis.status_reply("OK " .. found)
+elseif found then
+  return { found, current, false, stamp, token }
 end
 
 -- Compare; a conflict changes nothing at all.
@@ -174,6 +240,32 @@ if string.sub(made_id, 1, 1) == "e" then
   end
 end
 
+-- The record as it will be, with the receipt of whoever wrote last.
+local fields = { "HSET", version_key, "s", made }
+if receipt_ms > kept_ms then
+  fields[5], fields[6] = "t", receipt_ms
+end
+local last_session, last_sequence
+if kept_ms > 0 then
+  last_session, last_sequence = parts_of(string.match(stamp, ":([^:]*)$") or "")
+end
+local is_over_another = last_session and last_session ~= session
+local now
+if look_at or is_over_another then
+  local time = redis.pcall("TIME")
+  if time.err then
+    return time
+  end
+  now = time[1] * 1000 + math.floor(time[2] / 1000)
+end
+if is_over_another then
+  fields[#fields + 1] = "r" .. last_session
+  fields[#fields + 1] = string.format("%s:%s:%.0f", version, last_sequence, now)
+  if not look_at then
+    fields[#fields + 1], fields[#fields + 2] = "p", string.format("%.0f", now + kept_ms)
+  end
+end
+
 -- What could refuse a later write is asked before the first one. The first write itself, if it is
 -- refused, has written nothing.
 local denied = not redis.acl_check_cmd("HSET", version_key, "s", made) and "HSET"
@@ -200,9 +292,34 @@ end
 if is_article then
   redis.call("DEL", version_key)
 end
-redis.call("HSET", version_key, "s", made)
+redis.call(unpack(fields))
 if renewal then
   redis.call(unpack(renewal))
+end
+
+-- Receipts that are over.
+if look_at and now >= look_at and redis.acl_check_cmd("HGETALL", version_key)
+  and redis.acl_check_cmd("HDEL", version_key, "r") then
+  local over, left = {}, 0
+  local all = redis.call("HGETALL", version_key)
+  for i = 1, #all, 2 do
+    if string.sub(all[i], 1, 1) == "r" then
+      local kept_at = tonumber(string.match(all[i + 1], "(%d+)$")) or 0
+      if kept_at + 1.5 * kept_ms <= now then
+        over[#over + 1] = all[i]
+      else
+        left = left + 1
+      end
+    end
+  end
+  for first = 1, #over, 1000 do
+    redis.call("HDEL", version_key, unpack(over, first, math.min(first + 999, #over)))
+  end
+  if left > 0 then
+    redis.call("HSET", version_key, "p", string.format("%.0f", now + kept_ms / 2))
+  else
+    redis.call("HDEL", version_key, "p")
+  end
 end
 
 if token == "" then

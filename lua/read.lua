@@ -3,6 +3,7 @@
 --
 -- KEYS[1]  the value's key; KEYS[2]  the version's key; a third is accepted and never touched
 -- ARGV[1]  PTTL: with the value's lifetime; or nothing
+-- ARGV[2]  any text: the reply's fifth element, by which it can be told from those to other reads
 -- Reply: {value or null, version, stamp}; version 0 and stamp "0" where there is no record. See
 -- lua/cas.lua for the stamp. A fourth element is the lifetime, where it is asked for: milliseconds
 -- from now; -1: it does not expire; -2: there is none. Errors of its own begin with "VLOCK ".
@@ -45,4 +46,4 @@ local lifetime
 if ARGV[1] == "PTTL" then
   lifetime = value and redis.call("PTTL", KEYS[1]) or -2
 end
-return { value, tonumber(version), stamp, lifetime }
+return { value, tonumber(version), stamp, lifetime or ARGV[2] and false, ARGV[2] }

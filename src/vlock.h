@@ -131,6 +131,9 @@ struct vlock_cell_options {
     double expire;
     double ttl;      /* of the value, seconds; default: as it is */
     double deadline; /* of an update, seconds; default: the retry policy's */
+    /* For how long a write whose reply was lost can be sent again to learn what became of it,
+     * seconds; default: 60; negative: not at all, and such a write is VLOCK_UNKNOWN. */
+    double receipts;
 };
 
 enum vlock_outcome {
@@ -140,6 +143,9 @@ enum vlock_outcome {
     /* Nobody can tell whether it was applied: sent, and cut off or interrupted before the reply
      * came. */
     VLOCK_UNKNOWN = 3,
+    /* The server went back behind the state that the write stands on: it lost writes, or the record
+     * was deleted. The write is not there. */
+    VLOCK_HISTORY_LOST = 4,
     VLOCK_FAILED = -1, /* refused: surely not applied; `error` says why */
 };
 
@@ -147,7 +153,7 @@ enum vlock_outcome {
  * is after these. Codes: VLOCK_ERR_USAGE, options that make no sense, a policy or store that is
  * unknown or broken; VLOCK_ERR_REPLY, the server refused; VLOCK_ERR_UNREACHABLE; VLOCK_ERR_SCRIPT,
  * Lua code of a policy or a store failed; VLOCK_ERR_GAVE_UP; VLOCK_ERR_AMBIGUOUS with
- * VLOCK_UNKNOWN. */
+ * VLOCK_UNKNOWN and VLOCK_HISTORY_LOST. */
 
 /* Reads value, version and stamp in one atomic step. 0, or -1 and `error`. */
 VLOCK_API int vlock_get(vlock_engine *engine, const char *key, size_t key_size,

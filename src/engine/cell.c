@@ -68,7 +68,8 @@ static void push_options(lua_State *L, const struct vlock_cell_options *options)
     push_seconds(L, options->expire);
     push_seconds(L, options->ttl);
     push_seconds(L, options->deadline);
-    lua_call(L, 9, 1);
+    push_seconds(L, options->receipts < 0 ? -1 : options->receipts);
+    lua_call(L, 10, 1);
 }
 
 /* fn(value, version) of an update: asks the C callback. */
@@ -149,6 +150,7 @@ static const struct {
 } failures[] = {
     {"gave_up", VLOCK_GAVE_UP, VLOCK_ERR_GAVE_UP},
     {"unknown", VLOCK_UNKNOWN, VLOCK_ERR_AMBIGUOUS},
+    {"history_lost", VLOCK_HISTORY_LOST, VLOCK_ERR_AMBIGUOUS},
     {"aborted", VLOCK_FAILED, VLOCK_ERR_GAVE_UP},
     {"refused", VLOCK_FAILED, VLOCK_ERR_REPLY},
     {"unreachable", VLOCK_FAILED, VLOCK_ERR_UNREACHABLE},

@@ -299,6 +299,11 @@ SET V 7;b 8
 SET V 7;b 8 100
 SET V 7 EX 50;b 8 100 w.2 7
 SET V 7 EX 50;b 8 0 w.2 7 DEL
+;b 1 0 w.2 0 RECEIPT 60000
+HSET V s 1:pw.1:w.1 t 60000;b 2 0 x.1 1:pw.1:w.1 RECEIPT 60000
+HSET V s 1:pw.1:w.1 t 60000;b 2
+HSET V s 1:pw.1:w.1 t 1 p 1 ry 1:1:1;b 2 0 x.1 1:pw.1:w.1 RECEIPT 9
+HSET V s 1:pw.1:w.1 t 60000;b 2 0 x.1 1:pw.1:w.1 RECEIPT 60000 AGAIN
 END
 }
 
@@ -325,7 +330,8 @@ whole() {
     start_server s
     refusals=0
     while IFS=';' read -r before call; do
-        for command in set hset hget get del expire persist exists strlen type time pttl; do
+        for command in set hset hget hmget hgetall hdel get del expire persist exists strlen type \
+            time pttl; do
             user "-$command"
             prepare "$before"
             situation="-$command, $before; $call"
@@ -388,6 +394,7 @@ whole() {
     committed 1:pw.1:w.1 a 1 0 w.1
     for command in hget get exists; do
         user "-$command"
+        [ "$command" != hget ] || user -hget -hmget
         [ "$command" != exists ] || cli DEL "$V" >/dev/null
         reply=$(cli --user limited --pass pw --no-auth-warning EVAL_RO \
             "$(cat "$TOP/lua/read.lua")" 2 "$K" "$V")

@@ -25,14 +25,32 @@ class Client:
         self.writer = os.urandom(8).hex()
         self.sequence = 0
 
+    def write(self, keys, args):
+        """The reply to a write; where one is lost, to the same write sent again: it says what became of it."""
+        started = time.monotonic()
+        try:
+            return self.cas(keys=keys, args=args)
+        except redis.ConnectionError:
+            pass
+        while time.monotonic() - started < 60:
+            try:
+                reply = self.cas(keys=keys, args=args + ["AGAIN"])
+            except redis.ConnectionError:
+                time.sleep(0.05)
+                continue
+            if isinstance(reply, bytes) or reply[0] == -1 and time.monotonic() - started < 60:
+                return reply
+            raise RuntimeError("the server cannot tell any more what became of it: %r" % reply)
+        raise RuntimeError("nobody knows what became of the write: the server was away for too long")
+
     def update(self, key, compute):
         keys = [key, version_key(key)]
         value, version, stamp = self.read(keys=keys)
         attempt = 0
         while True:
             self.sequence += 1
-            token = "%s.%x" % (self.writer, self.sequence)
-            reply = self.cas(keys=keys, args=[compute(value), version + 1, 0, token, stamp])
+            token = "%s.%d" % (self.writer, self.sequence)
+            reply = self.write(keys, [compute(value), version + 1, 0, token, stamp, "RECEIPT", 60000])
             if isinstance(reply, bytes):  # "OK STAMP": committed; the stamp ends with our token
                 if not (reply.startswith(b"OK ") and reply.endswith(token.encode())):
                     raise RuntimeError("a reply that answers another command: %r" % reply)

@@ -183,19 +183,23 @@ describe("updates that share a commit", function()
     assert.are.equal(all:format("error merge", "error merge", "error merge"), ends)
   end)
 
-  it("are unknown where the connection dies under their commit", function()
-    local control <close> = redis.connect()
-    control:call("PING")
-    local ends = three({}, nil, function()
-      vlock.sleep(0.05)
-      control:call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-      control:call("CLIENT", "UNPAUSE")
-    end, function(key)
-      vlock.update(key, add) -- the next one commits at once, on what this client knows
-      control:call("CLIENT", "PAUSE", 5000, "WRITE")
+  it("are resolved where the connection dies under their commit, or unknown without receipts",
+    function()
+      local control <close> = redis.connect()
+      control:call("PING")
+      for receipts, wanted in pairs { [60] = "committed, committed, committed",
+        [0] = "unknown, unknown, unknown" } do
+        local ends = three({ receipts = receipts }, nil, function()
+          vlock.sleep(0.05)
+          control:call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+          control:call("CLIENT", "UNPAUSE")
+        end, function(key)
+          vlock.update(key, add) -- the next one commits at once, on what this client knows
+          control:call("CLIENT", "PAUSE", 5000, "WRITE")
+        end)
+        assert.are.equal(wanted, ends)
+      end
     end)
-    assert.are.equal("unknown, unknown, unknown", ends)
-  end)
 
   it("go on without one that was cancelled", function()
     local ends = three({}, nil, function(_, tasks)

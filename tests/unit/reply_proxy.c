@@ -39,6 +39,10 @@ static enum reply_proxy_mode mode_of_request(const char *bytes, size_t length)
     pthread_mutex_lock(&lock);
     bool is_meant = mode != PROXY_PASSES && memmem(bytes, length, word, strlen(word));
     enum reply_proxy_mode result = is_meant ? mode : PROXY_PASSES;
+    if (result == PROXY_HOLDS_ONCE || result == PROXY_CUTS_ONCE) {
+        mode = PROXY_PASSES;
+        result = result == PROXY_CUTS_ONCE ? PROXY_CUTS : PROXY_HOLDS;
+    }
     pthread_mutex_unlock(&lock);
     return result;
 }

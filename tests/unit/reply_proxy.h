@@ -9,7 +9,9 @@ enum reply_proxy_mode {
     /* The request that holds the word, and what follows it, reach the server; no reply comes
      * back. */
     PROXY_HOLDS,
-    PROXY_CUTS, /* the same, and the connection ends when the reply would come */
+    PROXY_CUTS,       /* the same, and the connection ends when the reply would come */
+    PROXY_HOLDS_ONCE, /* the first such request alone */
+    PROXY_CUTS_ONCE,
 };
 
 /* Starts one before the socket at `path` (copied); returns its port. */

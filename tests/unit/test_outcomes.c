@@ -26,8 +26,11 @@ enum verb { COMPARE_AND_SET, UPDATE, DELETION };
 /* What happens to it. */
 enum end {
     REPLIED,
-    CUT,
-    TIMED_OUT,
+    CUT,      /* every copy of it, until its deadline */
+    CUT_ONCE, /* its first copy */
+    CUT_AND_INTERRUPTED,
+    TIMED_OUT, /* as CUT */
+    TIMED_OUT_ONCE,
     INTERRUPTED,
     LOOPING, /* interrupted while its callback runs */
     CLOSED_PORT,
@@ -82,17 +85,33 @@ static const struct write table[] = {
     {"the reply came", UPDATE, REPLIED, DECIDED, NULL, "watch", VLOCK_COMMITTED, true, VLOCK_OK,
      NULL},
 
-    {"cut while it committed", COMPARE_AND_SET, CUT, COMMITTING, NULL, NULL, VLOCK_UNKNOWN, true,
+    {"cut while it committed", COMPARE_AND_SET, CUT_ONCE, COMMITTING, NULL, NULL, VLOCK_COMMITTED,
+     true, VLOCK_OK, NULL},
+    {"cut until its deadline", COMPARE_AND_SET, CUT, COMMITTING, NULL, NULL, VLOCK_UNKNOWN, true,
      VLOCK_ERR_AMBIGUOUS, NULL},
-    {"cut while it committed", UPDATE, CUT, COMMITTING, NULL, NULL, VLOCK_UNKNOWN, true,
+    {"cut, and interrupted while it was sent again", COMPARE_AND_SET, CUT_AND_INTERRUPTED,
+     COMMITTING, NULL, NULL, VLOCK_UNKNOWN, true, VLOCK_ERR_AMBIGUOUS, NULL},
+    {"cut while it committed", UPDATE, CUT_ONCE, COMMITTING, NULL, NULL, VLOCK_COMMITTED, true,
+     VLOCK_OK, NULL},
+    {"cut until its deadline", UPDATE, CUT, COMMITTING, NULL, NULL, VLOCK_UNKNOWN, true,
      VLOCK_ERR_AMBIGUOUS, NULL},
-    {"cut while it committed", DELETION, CUT, COMMITTING, NULL, NULL, VLOCK_UNKNOWN, true,
+    {"cut, and interrupted while it was sent again", UPDATE, CUT_AND_INTERRUPTED, COMMITTING, NULL,
+     NULL, VLOCK_UNKNOWN, true, VLOCK_ERR_AMBIGUOUS, NULL},
+    {"cut while it committed", DELETION, CUT_ONCE, COMMITTING, NULL, NULL, VLOCK_COMMITTED, true,
+     VLOCK_OK, NULL},
+    {"cut until its deadline", DELETION, CUT, COMMITTING, NULL, NULL, VLOCK_UNKNOWN, true,
      VLOCK_ERR_AMBIGUOUS, NULL},
+    {"cut, and interrupted while it was sent again", DELETION, CUT_AND_INTERRUPTED, COMMITTING,
+     NULL, NULL, VLOCK_UNKNOWN, true, VLOCK_ERR_AMBIGUOUS, NULL},
     {"cut while it committed", UPDATE, CUT, COMMITTING, NULL, "watch", VLOCK_UNKNOWN, true,
      VLOCK_ERR_AMBIGUOUS, NULL},
-    {"timed out while it committed", COMPARE_AND_SET, TIMED_OUT, COMMITTING, NULL, NULL,
+    {"timed out while it committed", COMPARE_AND_SET, TIMED_OUT_ONCE, COMMITTING, NULL, NULL,
+     VLOCK_COMMITTED, true, VLOCK_OK, NULL},
+    {"timed out while it committed", UPDATE, TIMED_OUT_ONCE, COMMITTING, NULL, NULL,
+     VLOCK_COMMITTED, true, VLOCK_OK, NULL},
+    {"timed out until its deadline", COMPARE_AND_SET, TIMED_OUT, COMMITTING, NULL, NULL,
      VLOCK_UNKNOWN, true, VLOCK_ERR_AMBIGUOUS, NULL},
-    {"timed out while it committed", UPDATE, TIMED_OUT, COMMITTING, NULL, NULL, VLOCK_UNKNOWN, true,
+    {"timed out until its deadline", UPDATE, TIMED_OUT, COMMITTING, NULL, NULL, VLOCK_UNKNOWN, true,
      VLOCK_ERR_AMBIGUOUS, NULL},
     {"timed out while it committed", UPDATE, TIMED_OUT, COMMITTING, NULL, "watch", VLOCK_UNKNOWN,
      true, VLOCK_ERR_AMBIGUOUS, NULL},
@@ -109,8 +128,8 @@ static const struct write table[] = {
      VLOCK_ERR_INTERRUPTED, NULL},
     {"interrupted while it read", UPDATE, INTERRUPTED, READING, NULL, "watch", VLOCK_FAILED, false,
      VLOCK_ERR_INTERRUPTED, NULL},
-    {"timed out while it read", UPDATE, TIMED_OUT, READING, NULL, NULL, VLOCK_UNKNOWN, false,
-     VLOCK_ERR_AMBIGUOUS, NULL},
+    {"timed out while it read", UPDATE, TIMED_OUT, READING, NULL, NULL, VLOCK_FAILED, false,
+     VLOCK_ERR_UNREACHABLE, NULL},
     {"interrupted while its callback ran", UPDATE, LOOPING, READING, NULL, NULL, VLOCK_FAILED,
      false, VLOCK_ERR_INTERRUPTED, NULL},
     {"the server is not there", UPDATE, CLOSED_PORT, NOTHING_SENT, NULL, NULL, VLOCK_FAILED, false,
@@ -224,7 +243,32 @@ static void interrupt_soon(void)
 static bool is_interrupted(const struct write *write)
 {
     return write->end == INTERRUPTED || write->end == LOOPING ||
+           write->end == CUT_AND_INTERRUPTED ||
            strcmp(write->name, "interrupted in on_commit") == 0;
+}
+
+static enum reply_proxy_mode fault_of(enum end end)
+{
+    switch (end) {
+    case CUT:
+    case CUT_AND_INTERRUPTED:
+        return PROXY_CUTS;
+    case CUT_ONCE:
+        return PROXY_CUTS_ONCE;
+    case TIMED_OUT_ONCE:
+        return PROXY_HOLDS_ONCE;
+    case INTERRUPTED:
+    case TIMED_OUT:
+        return PROXY_HOLDS;
+    default:
+        return PROXY_PASSES;
+    }
+}
+
+/* Seconds in which a write has to end; 0: as the policy says. */
+static double deadline_of(enum end end)
+{
+    return end == CONTENDED ? 0 : end == CUT || end == TIMED_OUT ? 0.1 : 5;
 }
 
 /* Brings the fault about: just before the request that it befalls. */
@@ -233,10 +277,7 @@ static void strike(const struct write *write, const char *word)
     if (is_interrupted(write))
         interrupt_soon();
     if (write->moment == READING || write->moment == COMMITTING)
-        reply_proxy_set(write->end == CUT                                      ? PROXY_CUTS
-                        : write->end == INTERRUPTED || write->end == TIMED_OUT ? PROXY_HOLDS
-                                                                               : PROXY_PASSES,
-                        word);
+        reply_proxy_set(fault_of(write->end), word);
     else if (write->end == REFUSED)
         run_script(control, "redis.call('CONFIG', 'SET', 'maxmemory', '1')", NULL, NULL);
     else if (write->end == CONFLICTING || write->end == CONTENDED)
@@ -285,7 +326,7 @@ static enum vlock_outcome begin(const struct write *write, struct vlock_state *b
                                 struct vlock_error *error)
 {
     struct vlock_state now = {0};
-    struct vlock_cell_options options = {.deadline = write->end == CONTENDED ? 0 : 5};
+    struct vlock_cell_options options = {.deadline = deadline_of(write->end)};
     struct computing computing = {.write = write};
     enum vlock_outcome outcome;
     if (write->policy)

@@ -63,6 +63,7 @@ local READERS = {
   version_key = of({ string = true }, "a text"),
   ttl = positive_seconds, -- of the value
   deadline = seconds, -- of an update
+  receipts = seconds, -- for how long a write can be sent again; 0: not at all
   combine = switch,
 }
 

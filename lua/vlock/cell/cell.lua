@@ -2,7 +2,7 @@
 
 local misuse = require "vlock.script.misuse"
 
-local cell = {}
+local cell = { RECEIPTS = 60 } -- seconds
 
 -- The part of a key that decides its slot in a cluster: what stands between the first { and the
 -- next }, where that is not empty.
@@ -33,13 +33,15 @@ end
 
 --- key: the value's key. opts, as vlock.cell.call_options reads them: version_key (default: as
 -- above), expire (lifetime of the version record in seconds; 0 or nil: it does not expire), ttl (of
--- the value, in seconds; nil: as it is).
+-- the value, in seconds; nil: as it is), receipts (for how long a write can be sent again, in
+-- seconds; 0: not at all; default: a minute).
 function cell.new(key, opts)
   return {
     key = key,
     version_key = opts.version_key or cell.version_key(key),
     expire = opts.expire,
     ttl = opts.ttl and math.ceil(opts.ttl * 1000),
+    receipts = opts.receipts or cell.RECEIPTS,
   }
 end
 

@@ -1,15 +1,20 @@
 -- A client: what one process knows of the cells that it updates, and the four things it does with
 -- them. Scripts have one, behind the global `vlock`; in the lab every worker has its own.
 
+local attempt = require "vlock.cell.attempt"
 local cache = require "vlock.cell.cache"
 local cells = require "vlock.cell.cell"
 local options = require "vlock.cell.call_options"
 local codecs = require "vlock.cell.codec"
 local combine = require "vlock.cell.combine"
+local core = require "vlock.core"
 local misuse = require "vlock.script.misuse"
 local outcome = require "vlock.cell.outcome"
 local sessions = require "vlock.cell.session"
+local states = require "vlock.cell.state"
 local update = require "vlock.cell.update"
+
+local error_text = require "vlock.text.error_text"
 
 local CELL_LIMIT = 1024 -- cells of one options table
 -- Seconds, of compare_and_set's version record where no `expire` is given.
@@ -110,7 +115,7 @@ end
 function Client:get(key, opts)
   local plan = self:plan(key, opts)
   local cell = cell_of(plan, key)
-  local base = update.read(plan, cell)
+  local base = states.read(plan, cell)
   self.session:note_seen(cell, base.is_present and base.stamp or nil)
   return plan.codec.decode(base.value), base.version, base.stamp
 end
@@ -136,16 +141,19 @@ function Client:compare_and_set(key, value, expected, opts, is_present)
       "0, or its stamp, not %s", tostring(expected))
   end
   local text = codecs.for_server(plan.codec, value)
-  local result, theirs = update.attempt(self.session, plan, cell, base, text)
+  local started = core.now()
+  local result, theirs = attempt.run(self.session, plan, cell, base, text, function()
+    return started + (plan.deadline or math.huge)
+  end)
   if result == "busy" then
     return nil, outcome.new("gave_up",
-      { reason = "the server is too busy to answer: LOADING, BUSY or TRYAGAIN" })
+      { reason = "the server is too busy to answer: " .. error_text(theirs) })
   end
   if result == "committed" then
     self.session:note_seen(cell, value ~= nil and theirs.stamp or nil)
     return theirs.version, theirs.stamp
   elseif result == "conflict" then
-    theirs = theirs or update.read(plan, cell)
+    theirs = theirs or states.read(plan, cell)
     self.session:note_seen(cell, theirs.is_present and theirs.stamp or nil)
     return nil, outcome.new("conflict", {
       version = theirs.version,

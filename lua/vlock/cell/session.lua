@@ -8,6 +8,8 @@ local hex = require "vlock.text.hex"
 local CELL_LIMIT = 1024 -- cells that are remembered
 local STREAK, DISTURBED = 16, 32 -- updates: see Session:pause_before
 
+local OUTSIDE = {} -- writes where code outside of tasks does
+
 local Session = {}
 Session.__index = Session
 
@@ -18,8 +20,14 @@ local function new_writer()
   return hex(core.entropy(8))
 end
 
+local function never()
+  return false
+end
+
 --- opts, each with a default: writer (its name), worker (its number, 1), random (a function that
--- returns numbers in [0,1)), sleep (a function of seconds: the pauses of a policy).
+-- returns numbers in [0,1)), sleep (a function of seconds: the pauses of a policy), is_stopped (a
+-- function: whether a write whose reply was lost is to be left undecided), observe (a function that
+-- is told of every write, when it has ended: see vlock.lab.check.recorder).
 function session.new(opts)
   return setmetatable({
     writer = opts.writer or new_writer(),
@@ -27,6 +35,9 @@ function session.new(opts)
     worker = opts.worker or 1,
     random = opts.random or core.random,
     sleep = opts.sleep or core.sleep,
+    is_stopped = opts.is_stopped or never,
+    observe = opts.observe,
+    writing = setmetatable({}, { __mode = "v" }), -- see begin_write
     attempts = 0, -- commits sent
     conflicts = 0,
     rtt = 0, -- seconds that the last attempt took
@@ -34,11 +45,31 @@ function session.new(opts)
   }, Session)
 end
 
---- A token that names one attempt: who, and which.
-function Session:token()
+local function is_held(holder)
+  return holder ~= nil and (holder == OUTSIDE and core.task() ~= nil or holder ~= OUTSIDE
+    and core.is_alive(holder))
+end
+
+--- Begins a write: returns a token that names it, who and which, and what end_write takes. A server
+-- remembers one write of a writer on a cell, the last. So tasks that write the same cell side by
+-- side do so under different names: WRITER, WRITER_2 …
+function Session:begin_write(cell)
+  local writing = self.writing
+  local place, writer, number = cell.version_key, self.writer, 1
+  while is_held(writing[place]) do
+    number = number + 1
+    place = ("%s\0%d"):format(cell.version_key, number)
+    writer = ("%s_%d"):format(self.writer, number)
+  end
+  writing[place] = core.task() or OUTSIDE
   local sequence = self.sequence + 1
   self.sequence = sequence
-  return ("%s.%x"):format(self.writer, sequence)
+  return ("%s.%d"):format(writer, sequence), place
+end
+
+--- The write has ended, whatever became of it.
+function Session:end_write(place)
+  self.writing[place] = nil
 end
 
 -- base: the state that its last commit made; disturbed: how many more updates begin with a read,

@@ -5,14 +5,13 @@
 -- value that a conflict carries serves immediate retries only: a base that was carried through a
 -- sleep is as old as the sleep, and loses to whoever has just committed.
 
-local again = require "vlock.cell.again"
-local cache = require "vlock.cell.cache"
+local attempt = require "vlock.cell.attempt"
 local codecs = require "vlock.cell.codec"
-local connections = require "vlock.redis_core"
 local core = require "vlock.core"
+local hook = require "vlock.cell.hook"
 local outcome = require "vlock.cell.outcome"
-
-local error_text = require "vlock.text.error_text"
+local server_error = require "vlock.cell.server_error"
+local state = require "vlock.cell.state"
 
 local now = core.now
 
@@ -23,127 +22,6 @@ local DELETE = setmetatable({}, {
 })
 
 local update = { DELETE = DELETE }
-
--- A state of the cell as its store reported it. expires_at: when its value is over, on core.now's
--- clock; math.huge: never; nil: nobody knows.
-local function new_base(store, value, stamp, expires_at)
-  return {
-    value = value,
-    is_present = value ~= nil,
-    stamp = stamp,
-    version = store.version and store.version(stamp) or 0,
-    expires_at = expires_at,
-  }
-end
-
--- lifetime: of the value as a store's `read` tells it: milliseconds, negative: it has none; nil: it
--- has none that matters; false: unknown.
-local function expiry_of(lifetime, asked)
-  if lifetime == false then
-    return nil
-  end
-  return lifetime and lifetime >= 0 and asked + lifetime / 1000 or math.huge
-end
-
--- When the value is over that is written over a base: never before this, since the server writes it
--- later than it was sent.
-local function expiry_of_written(cell, base, value, sent)
-  if value == nil or not base.is_present and not cell.ttl then
-    return math.huge
-  elseif cell.ttl then
-    return sent + cell.ttl / 1000
-  end
-  return base.expires_at -- it keeps the lifetime that it had
-end
-
--- What a server says that cannot work just now, before it has done anything: LOADING its data, BUSY
--- with a script, a slot on its way.
-local function is_busy(reason)
-  local text = type(reason) == "table" and rawget(reason, "err")
-  return type(text) == "string"
-    and (text:find("^LOADING ") or text:find("^BUSY ") or text:find("^TRYAGAIN ")) ~= nil
-end
-
---- store.read(cell), once more where the connection died meanwhile.
-function update.read_again(store, cell)
-  return again(store.read, cell)
-end
-
---- One atomic read: a base.
-function update.read(plan, cell)
-  local asked = now()
-  local value, stamp, lifetime = update.read_again(plan.store, cell)
-  return new_base(plan.store, value, stamp, expiry_of(lifetime, asked))
-end
-
-local logged = cache.new(64) -- by what raised: its last line in the log
-
--- What was raised where it changes nothing of an update: a line in the log, but not the same one
--- again and again.
-local function log_failure(what, reason)
-  local line = ("%s raised: %s"):format(what, error_text(reason))
-  if logged:get(what) ~= line then
-    logged:put(what, line)
-    connections.log(connections.LOG_WARNING, line)
-  end
-end
-
--- The state that a commit made. Whatever the store's `version` raises now: it is written.
-local function committed_base(plan, value, stamp, expires_at)
-  local ok, base = pcall(new_base, plan.store, value, stamp, expires_at)
-  if ok then
-    return base
-  end
-  log_failure(("version of the store '%s'"):format(plan.store_name), base)
-  return { value = value, is_present = value ~= nil, stamp = stamp, version = 0 }
-end
-
--- A store that failed: what it sent before may have been applied. What the server itself refused
--- was not.
-local function failed_attempt(reason, token, has_sent)
-  local is_reply = type(reason) == "table" and (rawget(reason, "err") or rawget(reason, "outcome"))
-  if outcome.is(reason, "unknown") then
-    return "unknown", outcome.new("unknown", { reason = tostring(reason), token = token })
-  elseif is_reply or not has_sent then
-    error(reason, 0)
-  end
-  local text = "the store failed after it had sent a command: " .. error_text(reason)
-  return "unknown", outcome.new("unknown", { reason = text, token = token, raised = reason })
-end
-
---- Sends one attempt. value: text for the server, nil to delete. Returns "committed" and the new
--- base; "conflict" and what stands there now (nil where the store did not say); "busy": the server
--- cannot work just now; or "unknown" and an outcome. Raises what the server or the caller refused.
--- From outside, if the run is cut, plan.attempting tells that it was under way, and plan.committed
--- that it was applied.
-function update.attempt(session, plan, cell, base, value)
-  local token = session:token()
-  session.attempts = session.attempts + 1
-  local sent, sent_before = now(), connections.commands_sent()
-  plan.attempting = token
-  local ok, result, a, b = pcall(plan.store.commit, cell, base, value, token)
-  session.rtt = now() - sent
-  if ok and result == "committed" then
-    plan.committed = { value = value, stamp = a, version = 0 }
-    local committed = committed_base(plan, value, a, expiry_of_written(cell, base, value, sent))
-    plan.attempting, plan.committed = nil, committed
-    session:remember(cell, committed)
-    return "committed", committed
-  end
-  plan.attempting = nil
-  session:forget(cell)
-  if not ok and is_busy(result) then
-    return "busy"
-  elseif not ok then
-    return failed_attempt(result, token, connections.commands_sent() > sent_before)
-  elseif result == "conflict" then
-    session.conflicts = session.conflicts + 1
-    return "conflict", b and new_base(plan.store, a, b) or nil
-  end
-  return failed_attempt(("the store '%s' returned %s from commit: it must be \"committed\" or " ..
-    "\"conflict\""):format(plan.store_name,
-    tostring(result)), token, connections.commands_sent() > sent_before)
-end
 
 --- What the update function makes of a base: "write", the text to write and what to return for it;
 -- or "leave", as it is. A plan may have another `compute` (vlock.cell.combine has), which is also
@@ -172,7 +50,7 @@ local function first_decision(session, plan, cell, fn)
       return base, decision, text, wanted
     end
   end
-  base = update.read(plan, cell)
+  base = state.read(plan, cell)
   return base, plan.compute(plan, fn, base, false)
 end
 
@@ -198,22 +76,14 @@ end
 
 -- Hooks watch: what they raise changes nothing of what they are told of.
 local function call_hook(policy, name, ...)
-  local hook = policy[name]
-  if not hook then
-    return
-  end
-  local ok, reason = pcall(hook, ...)
-  if not ok then
-    log_failure(name, reason)
+  if policy[name] then
+    hook.call(name, policy[name], ...)
   end
 end
 
 local function tell_success(listeners)
   for _, listener in ipairs(listeners) do
-    local ok, reason = pcall(listener)
-    if not ok then
-      log_failure("on_success", reason)
-    end
+    hook.call("on_success", listener)
   end
 end
 
@@ -287,19 +157,20 @@ end
 local function patiently(course, f, a, b, c, d)
   while true do
     local ok, first, second, third, fourth = pcall(f, a, b, c, d)
+    local text = not ok and type(first) == "table" and rawget(first, "err")
     if ok then
       return true, first, second, third, fourth
-    elseif not is_busy(first) then
+    elseif type(text) ~= "string" or server_error.event(text) ~= "busy" then
       error(first, 0)
     end
     local goes_on, reason = ask(course, "busy")
     if not goes_on then
-      return false, ("%s (%s)"):format(reason, first.err)
+      return false, ("%s (%s)"):format(reason, text)
     end
   end
 end
 
-local function committed(course, wanted, state)
+local function committed(course, wanted, made)
   local c = course.c
   if course.policy.listeners then
     tell_success(course.policy.listeners)
@@ -308,7 +179,7 @@ local function committed(course, wanted, state)
     c.elapsed = now() - course.started
     call_hook(course.policy, "on_commit", c)
   end
-  return wanted, state.version, state
+  return wanted, made.version, made
 end
 
 -- After a failed attempt: a base to try again on, or nil and why the update ends.
@@ -319,7 +190,7 @@ local function next_base(course, result, base, wanted, theirs)
     return nil, slept
   elseif not theirs or slept > c.rtt then
     local ok
-    ok, theirs = patiently(course, update.read, course.plan, course.cell)
+    ok, theirs = patiently(course, state.read, course.plan, course.cell)
     if not ok then
       return nil, theirs
     end
@@ -327,6 +198,18 @@ local function next_base(course, result, base, wanted, theirs)
     c.base, c.mine = shown(course.plan, base), wanted
   end
   return theirs
+end
+
+-- By when an attempt whose reply was lost has to end. The policy is asked how long it would go on,
+-- and not whether: to send the same write once more is no new attempt.
+local function deadline_of(course)
+  local c = new_conflict(course.session, course.plan, course.cell)
+  c.attempt, c.cause = (course.c and course.c.attempt or 0) + 1, "unknown"
+  c.elapsed, c.rtt = now() - course.started, course.session.rtt
+  c.state = course.c and course.c.state or c.state
+  local ok, goes_on, more = pcall(course.policy.retry, c)
+  local limit = ok and goes_on and more or math.huge
+  return course.started + math.min(limit, course.plan.deadline or math.huge)
 end
 
 --- See Client:update in vlock.cell.client. session: vlock.cell.session. The third result is the
@@ -339,14 +222,17 @@ function update.run(session, plan, cell, fn)
     return give_up(course.policy, course.c, base)
   end
   while decision == "write" do
-    local result, theirs = update.attempt(session, plan, cell, base, text)
+    local result, theirs = attempt.run(session, plan, cell, base, text, deadline_of, course)
     if result == "committed" then
       return committed(course, wanted, theirs)
-    elseif result == "unknown" then
+    elseif result == "unknown" or result == "history_lost" then
       theirs.attempts = (course.c and course.c.attempt or 0) + 1
       return nil, theirs
     end
     local reason
+    if result == "busy" then
+      theirs = nil
+    end
     theirs, reason = next_base(course, result, base, wanted, theirs)
     if not theirs then
       return give_up(course.policy, course.c, reason)

@@ -21,10 +21,12 @@ local embedding = { DELETE = update.DELETE, ABORT = ABORT }
 local known = cache.new(1024)
 
 --- The options table of these fields, each nil where it is not given.
-function embedding.options(retry, backoff, merge, policy, store, version_key, expire, ttl, deadline)
+function embedding.options(retry, backoff, merge, policy, store, version_key, expire, ttl, deadline,
+  receipts)
   local name = table.concat({ tostring(retry), tostring(backoff), tostring(merge), tostring(policy),
     tostring(store),
-    tostring(version_key), tostring(expire), tostring(ttl), tostring(deadline) }, "\0")
+    tostring(version_key), tostring(expire), tostring(ttl), tostring(deadline),
+    tostring(receipts) }, "\0")
   local options = known:get(name)
   if not options then
     options = {
@@ -37,6 +39,7 @@ function embedding.options(retry, backoff, merge, policy, store, version_key, ex
       expire = expire,
       ttl = ttl,
       deadline = deadline,
+      receipts = receipts and math.max(receipts, 0),
     }
     known:put(name, options)
   end
@@ -52,13 +55,14 @@ end
 
 --- What became of a call whose run was cut: "committed" and the rest as of the call itself, where
 -- its store had said so; "unknown", where an attempt was under way; else nil: surely nothing was
--- applied. was_cut_before_sending: whether what it waited for was never sent.
+-- applied. was_cut_before_sending: whether what it waited for was never sent, which says nothing
+-- where a copy had been sent before.
 function embedding.fate(key, options, was_cut_before_sending)
   local plan = current.client():plan(key, options)
   local committed = plan.committed
   if committed then
     return "committed", bytes_of(committed.value), committed.version, committed.stamp
-  elseif plan.attempting and not was_cut_before_sending then
+  elseif plan.attempting and (plan.is_ambiguous or not was_cut_before_sending) then
     return "unknown"
   end
 end

@@ -70,7 +70,7 @@
 ---@field version integer
 
 ---"committed" and the new stamp; or "conflict", and the value and the stamp that stand there.
----@alias vlock.committed "committed" | "conflict"
+---@alias vlock.committed "committed" | "conflict" | "history_lost" | "undecidable"
 ---@alias vlock.commit_function
 ---| fun(cell: vlock.cell, base: vlock.base, value?: string, token: string): vlock.committed, ...
 
@@ -81,6 +81,7 @@
 ---@field version? fun(stamp: string): integer?
 ---@field made? fun(base: vlock.base, token: string): string?
 ---@field stateless? boolean
+---@field resolve? vlock.commit_function
 
 ---In the files of policies: several retry parts as one.
 ---@param parts vlock.retry[]

@@ -13,12 +13,13 @@
 ---@field expire? vlock.time lifetime of the version record, whole seconds
 ---@field ttl? vlock.time lifetime of the value
 ---@field deadline? vlock.time of the update
+---@field receipts? vlock.time for which a write can be sent again
 ---@field version_key? string
 ---@field combine? boolean
 
 ---What became of an update that did not commit. It prints as a sentence.
 ---@class vlock.outcome
----@field outcome "conflict" | "gave_up" | "unknown"
+---@field outcome "conflict" | "gave_up" | "unknown" | "history_lost"
 ---@field reason? string
 ---@field attempts? integer
 ---@field theirs? vlock.state

@@ -6,10 +6,7 @@
 local key_records = require "vlock.lab.check.key_record"
 local core = require "vlock.core"
 local verdict = require "vlock.lab.check.verdict"
-local outcomes = require "vlock.cell.outcome"
-local update = require "vlock.cell.update"
-
-local now = core.now
+local states = require "vlock.cell.state"
 
 local Recorder = {}
 Recorder.__index = Recorder
@@ -36,7 +33,7 @@ local function identity_of(store, is_counter, merge)
 end
 
 local function read_state(store, cell)
-  local value, stamp = update.read_again(store, cell)
+  local value, stamp = states.read_again(store, cell)
   return { value = value, stamp = stamp, version = store.version and store.version(stamp) }
 end
 
@@ -69,7 +66,6 @@ local function new(list, store, about)
     records = {},
     first = {},
     calls = 0,
-    inherits = setmetatable({}, { __mode = "k" }), -- metatables, by store
     identity = identity,
     is_counter = is_counter,
     not_verified = reason,
@@ -106,30 +102,22 @@ function Recorder:record(key)
   return record
 end
 
--- What became of an attempt, and the state that it made, or may have made.
-local function outcome_of(store, base, value, token, ok, result, stamp)
-  local made = { value = value }
-  if ok and result == "committed" then
-    made.stamp, made.version = stamp, store.version and store.version(stamp)
-    return "committed", made
-  elseif not ok and (outcomes.is(result, "unknown") or type(result) ~= "table") then
-    -- A store that is broken may have written.
-    made.stamp = store.version and store.made and store.made(base, token)
-    return "unknown", made
-  end
-  return ok and "conflict" or "error", made -- what the server refused is surely not applied
-end
+-- How a write ended, in the words of a history: what the server refused is surely not applied; of
+-- one that stood on a history that is lost nobody knows.
+local ENDED = { committed = "committed", conflict = "conflict", unknown = "unknown",
+  history_lost = "unknown", refused = "error", busy = "error" }
 
---- The same store for one worker, writing down every commit that is sent through it. self.calls
--- counts them.
-function Recorder:recording(store, worker)
-  self.inherits[store] = self.inherits[store] or { __index = store }
-  local recorded = setmetatable({}, self.inherits[store])
-  function recorded.commit(cell, base, value, token)
-    self.calls = self.calls + 1
-    local started = now()
-    local ok, result, a, b = pcall(store.commit, cell, base, value, token)
-    local outcome, made = outcome_of(store, base, value, token, ok, result, a)
+--- A function that is told of every write of a worker when it has ended, and writes it down.
+-- self.calls counts the copies that were sent. store: the worker's.
+function Recorder:observer(store, worker)
+  return function(cell, base, value, token, started, copies, action, stamp)
+    self.calls = self.calls + copies
+    local outcome, made = ENDED[action], { value = value }
+    if outcome == "committed" then
+      made.stamp, made.version = stamp, store.version and store.version(stamp)
+    elseif outcome == "unknown" then
+      made.stamp = store.version and store.made and store.made(base, token)
+    end
     local record = self:record(cell.key)
     if record and outcome == "committed" then
       record:commit(base, made)
@@ -139,12 +127,7 @@ function Recorder:recording(store, worker)
     if self.history then
       self.history:attempt(cell.key, worker, outcome, base, made, token, started)
     end
-    if not ok then
-      error(result, 0)
-    end
-    return result, a, b
   end
-  return recorded
 end
 
 -- A commit of combined updates says what came of them all, and not that each is in it: that is told

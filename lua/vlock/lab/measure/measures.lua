@@ -60,6 +60,9 @@ local ROWS = {
   },
   { "gave_up", "number", head = "gave up", better = "less", merge = "sum", of_run = true },
   { "unknown", "number", better = "less", merge = "sum", of_run = true },
+  {
+    "history_lost", "number", head = "history lost", better = "less", merge = "sum", of_run = true,
+  },
   { "errors", "number", better = "less", merge = "sum", of_run = true },
   { "unfinished", "number", better = "less", of_run = true },
   { "dropped", "number", better = "less", merge = "sum", of_run = true },

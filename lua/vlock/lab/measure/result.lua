@@ -103,6 +103,7 @@ function result.new(run, found)
     conflicts = sum_of(workers, "conflicts"),
     gave_up = run.gave_up,
     unknown = run.unknown,
+    history_lost = run.history_lost,
     errors = run.errors,
     lost_updates = found.lost_updates,
     duplicated = found.duplicated,

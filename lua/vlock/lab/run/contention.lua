@@ -60,6 +60,8 @@ local function count_failure(run, reason, seconds)
     error(reason.raised, 0) -- the store is broken
   elseif outcomes.is(reason, "unknown") then
     run.unknown = run.unknown + 1
+  elseif outcomes.is(reason, "history_lost") then
+    run.history_lost = run.history_lost + 1
   elseif outcomes.is(reason, "unreachable") or type(reason) ~= "table" then
     -- Nothing to measure any more: the server is gone, or the policy itself is broken.
     error(reason, 0)
@@ -208,9 +210,10 @@ local function new_run(setup)
     unfinished = 0, -- updates that the end of the run cut off
     gave_up = 0,
     unknown = 0,
+    history_lost = 0,
     errors = 0,
   }
-  run.sleep = limits.sleep(run)
+  run.sleep, run.is_stopped = limits.sleep(run), limits.is_stopped(run)
   return run
 end
 
@@ -291,7 +294,7 @@ function contention.run(setup)
   local result = results.new(run, run.recorder:verify(run.own_store, {
     is_interrupted = run.interrupt.reason ~= nil,
     commits = run.commits,
-    unknown = run.unknown,
+    unknown = run.unknown + run.history_lost,
   }))
   run.keys:remove()
   for _, connection in ipairs(run.connections) do

@@ -7,6 +7,7 @@ local now = core.now
 
 local SLICE = 0.05 -- seconds: sleeps are cut into these, and so often one looks
 local GRACE = 0.5 -- seconds after the end of the run, for what is under way
+local LINGER = 5 -- seconds after the end, for writes whose reply was lost
 local LONGEST = 30 -- seconds in one call of a policy or an update function
 
 local limits = {
@@ -84,6 +85,17 @@ function limits.sleep(run)
         error(limits.CUT_OFF, 0)
       end
     end
+  end
+end
+
+--- Whether writes whose reply was lost are to be left undecided: the run was interrupted, or has
+-- been over for a while.
+function limits.is_stopped(run)
+  return function()
+    if run.interrupt.reason or run.fatal then
+      return true
+    end
+    return run.deadline and now() > run.deadline + LINGER
   end
 end
 

@@ -11,7 +11,7 @@ local scenarios = require "vlock.lab.ask.scenario"
 -- function of its scenario.
 return function(run, index)
   local worker = { index = index, begun = 0, commits = 0 }
-  local store = run.recorder:recording(run.new_store(), index)
+  local store = run.new_store()
   local policy = limits.policy(run, worker)
   worker.update = limits.update(worker, scenarios.update_of(run.scenario))
   worker.client = clients.new {
@@ -19,6 +19,8 @@ return function(run, index)
     worker = index,
     random = core.stream(run.seed, index),
     sleep = run.sleep,
+    is_stopped = run.is_stopped,
+    observe = run.recorder:observer(store, index),
     combiner = run.combiner,
     combines = run.scenario.combine,
     policies = function()

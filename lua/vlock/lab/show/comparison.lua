@@ -16,7 +16,7 @@ local COLUMNS = comparison.COLUMNS
 local MOST_FAILED = 0.01 -- of the updates
 
 local function are_many_failed(result)
-  local failed = result.gave_up + result.unknown + result.errors
+  local failed = result.gave_up + result.unknown + result.history_lost + result.errors
   return failed > MOST_FAILED * (failed + result.commits)
 end
 
@@ -118,7 +118,7 @@ function comparison.notes(entry)
   if result.open_loop and not result.open_loop.kept_up then
     note("did not keep up: %s updates behind", figures.grouped(result.open_loop.behind))
   end
-  for _, name in ipairs { "gave_up", "unknown", "errors" } do
+  for _, name in ipairs { "gave_up", "unknown", "history_lost", "errors" } do
     if result[name] > 0 then
       note("%s %s", figures.grouped(result[name]), (name:gsub("_", " ")))
     end

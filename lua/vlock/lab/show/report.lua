@@ -56,10 +56,11 @@ function report.text(result, shown)
     grouped(math.floor(f.min + 0.5)),
     grouped(math.floor(f.max + 0.5)), result.starved and paint("  (some workers starve)", "yellow")
       or "")
-  if result.gave_up > 0 or result.unknown > 0 or result.errors > 0 then
-    line("failures", "%s gave up%s, %s unknown, %s errors%s", grouped(result.gave_up),
+  if result.gave_up + result.unknown + result.history_lost + result.errors > 0 then
+    line("failures", "%s gave up%s, %s unknown, %s history lost, %s errors%s",
+      grouped(result.gave_up),
       shown.give_up_reason and " (" .. shown.give_up_reason .. ")"
-        or "", grouped(result.unknown), grouped(result.errors),
+        or "", grouped(result.unknown), grouped(result.history_lost), grouped(result.errors),
       shown.first_error and " (" .. shown.first_error .. ")" or "")
   end
   line("chain", "%s", verdict.text(result, paint))

@@ -1,0 +1,74 @@
+-- A state of a cell, as its store reported it: what the next write stands on.
+--
+-- value, stamp, version   as they were read or written; value nil: the cell is absent
+-- is_present              whether it has a value
+-- expires_at              when its value is over, on core.now's clock; math.huge: never; nil:
+--                         nobody knows
+
+local again = require "vlock.cell.again"
+local core = require "vlock.core"
+local outcome = require "vlock.cell.outcome"
+
+local now = core.now
+
+local state = {}
+
+--- A state, of a store's words for it.
+function state.new(store, value, stamp, expires_at)
+  return {
+    value = value,
+    is_present = value ~= nil,
+    stamp = stamp,
+    version = store.version and store.version(stamp) or 0,
+    expires_at = expires_at,
+  }
+end
+
+-- lifetime: of the value as a store's `read` tells it: milliseconds, negative: it has none; nil: it
+-- has none that matters; false: unknown.
+local function expiry_of(lifetime, asked)
+  if lifetime == false then
+    return nil
+  end
+  return lifetime and lifetime >= 0 and asked + lifetime / 1000 or math.huge
+end
+
+--- When the value is over that is written over a state: never before this, since the server writes
+-- it later than it was sent.
+function state.expiry_of_written(cell, base, value, sent)
+  if value == nil or not base.is_present and not cell.ttl then
+    return math.huge
+  elseif cell.ttl then
+    return sent + cell.ttl / 1000
+  end
+  return base.expires_at -- it keeps the lifetime that it had
+end
+
+-- A read that has failed changed nothing: whether it ran is not what its caller wants to know.
+local function fail(reason)
+  if outcome.is(reason, "unknown") then
+    reason.outcome = "unreachable"
+    reason.err = reason.err:gsub("^UNKNOWN ", "UNREACHABLE ")
+      :gsub(": whether the command ran is unknown$", "")
+  end
+  error(reason, 0)
+end
+
+--- store.read(cell), once more where the connection died meanwhile. A server from which no reply
+-- comes is one that cannot be reached.
+function state.read_again(store, cell)
+  local ok, value, stamp, lifetime = pcall(again, store.read, cell)
+  if not ok then
+    fail(value)
+  end
+  return value, stamp, lifetime
+end
+
+--- One atomic read.
+function state.read(plan, cell)
+  local asked = now()
+  local value, stamp, lifetime = state.read_again(plan.store, cell)
+  return state.new(plan.store, value, stamp, expiry_of(lifetime, asked))
+end
+
+return state
