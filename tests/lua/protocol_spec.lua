@@ -1,0 +1,254 @@
+-- The protocol of writes whose reply is lost, tried in every order of events: see
+-- protocol_model.lua. How deep: VLOCK_MODEL_DEPTH, events.
+
+package.path = "tests/lua/?.lua;" .. package.path
+
+local model = require "protocol_model"
+
+local DEPTH = tonumber(os.getenv("VLOCK_MODEL_DEPTH") or "6")
+local T = 60000
+
+local WRITERS = { { "a", T }, { "b", T } }
+
+local ALL = { updates = 2, short_calls = 1, passes = { 40000 }, deletes = true, fails_over = true }
+
+-- Tries all; returns the number of worlds and of each way to end; or what is wrong.
+local function explore(writers, events, depth, edits)
+  local world = model.new(writers, model.with(edits))
+  local ok, count, ends = pcall(model.explore, world, events, depth)
+  if ok then
+    return count, ends
+  end
+  assert(type(count) == "table" and count.violation, count)
+  return nil, count.violation, count.trail
+end
+
+local function must_hold(writers, events, depth)
+  local count, ends, trail = explore(writers, events, depth)
+  assert.is_not_nil(count, ("%s: %s"):format(ends, trail))
+  return count, ends
+end
+
+-- The way to where receipts matter: whose reply was lost, and others who go on meanwhile.
+local DEEP = { "begin 1", "cut 1", "arrive oldest 1", "again 1", "begin 2", "arrive oldest 2" }
+
+local function deep(limits, more)
+  local names = table.move(more or {}, 1, #(more or {}), #DEEP + 1, { table.unpack(DEEP) })
+  return model.only(model.events(limits), names)
+end
+
+describe("in every order of events", function()
+  it("nothing that is said of a write is false: two writers, one of the article's, and all faults",
+    function()
+      local count, ends = must_hold(WRITERS, model.events(ALL), DEPTH)
+      assert.is_true(count > 20000)
+      for _, said in ipairs { "committed", "conflict", "history_lost" } do
+        assert.is_true(ends[said] > 0, said)
+      end
+    end)
+
+  it("and further down, where one loses replies and another goes on, for longer than receipts live",
+    function()
+      local limits = { updates = 3, short_calls = 2, passes = { 100000 } }
+      local _, ends = must_hold(WRITERS, deep(limits, { "pass 100000", "short call" }), DEPTH + 3)
+      assert.is_true(ends.committed > 0 and ends.conflict > 0 and ends.unknown > 0)
+    end)
+
+  it("and with two times that receipts live, and none", function()
+    local limits = { updates = 2, short_calls = 1, passes = { 4000 } }
+    for _, receipts in ipairs { { T, 10 }, { 10, T }, { T, 0 }, { 0, T } } do
+      must_hold({ { "a", receipts[1] }, { "b", receipts[2] } },
+        deep(limits, { "pass 4000", "short call", "cut 2", "again 2" }), DEPTH + 2)
+    end
+  end)
+end)
+
+-- Faults, each with the orders of events in which it must be found.
+local SCRIPT, RULES = "lua/cas.lua", "lua/vlock/cell/resolver.lua"
+local PLANTED = {
+  {
+    "no receipt is kept",
+    { { SCRIPT, "if is_over_another then\n  fields", "if false then\n  fields" } },
+  },
+  {
+    "a call of the article's keeps no receipt",
+    { { SCRIPT, "if kept_ms > 0 then\n  last_session", "if receipt_ms > 0 then\n  last_session" } },
+  },
+  {
+    "the stamp is not looked at", { { SCRIPT, "if last == token then", "if false then" } },
+  },
+  {
+    "what is sent again is not looked for",
+    { { SCRIPT, "local found = is_again and answer_again()", "local found = nil" } },
+  },
+  {
+    "what is sent again is written without a comparison",
+    { { SCRIPT, "if current + 1 ~= tonumber(wanted)",
+      "if not is_again and current + 1 ~= tonumber(wanted)" },
+      { SCRIPT, "local found = is_again and answer_again()", "local found = nil" } },
+  },
+  {
+    "any receipt of the session vouches for a write",
+    { { SCRIPT, "if kept_sequence == sequence and kept then", "if kept then" } },
+    writers = { { "a", T }, { "a", T, 100 } },
+  },
+  {
+    "a later write of the session vouches for an earlier one",
+    { { SCRIPT, "    return -3\n  end\n  return nil", "    return stamp\n  end\n  return nil" } },
+    writers = { { "a", T }, { "a", T, 100 } },
+  },
+  {
+    "receipts go too early",
+    { { SCRIPT, "kept_at + 1.5 * kept_ms <= now", "kept_at <= now" },
+      { SCRIPT, "now >= look_at", "true" } },
+  },
+  {
+    "receipts live as long as the last writer wants",
+    { { SCRIPT, "if receipt_ms > kept_ms then", "if receipt_ms > 0 then" },
+      { SCRIPT, "now >= look_at", "true" } },
+    writers = { { "a", T }, { "b", 10 } }, passes = { 4000 },
+  },
+  {
+    "a conflict is believed for ever",
+    { { RULES, "if at - write.at > write.trust then", "if false then" } }, passes = { 100000 },
+  },
+  {
+    "a lost reply is a conflict",
+    { { RULES, "  return again(write, at, reason)\nend\n\n-- ---- a copy",
+      "  return \"conflict\"\nend\n\n-- ---- a copy" } },
+  },
+  {
+    "a lost reply is a commit",
+    { { RULES, "  return again(write, at, reason)\nend\n\n-- ---- a copy",
+      "  return \"committed\"\nend\n\n-- ---- a copy" } },
+  },
+  {
+    "what nobody can tell is a conflict",
+    { { RULES, "ambiguous.undecidable = ends_as \"unknown\"",
+      "ambiguous.undecidable = ends_as \"conflict\"" } },
+    writers = { { "a", T }, { "a", T, 100 } },
+  },
+  {
+    "history is never lost",
+    { { RULES, "ambiguous.history_lost = ends_as \"history_lost\"",
+      "ambiguous.history_lost = ends_as \"committed\"" } },
+    more = { "delete record" },
+  },
+  {
+    "every vanished write has lost its history",
+    { { SCRIPT, "if current < base or", "if current > base or" } },
+  },
+  {
+    "the lost reply is answered with what stands there now",
+    { { SCRIPT, "return kept_version .. \":\" .. id .. \":\" .. token", "return stamp" } },
+  },
+  {
+    "a conflict is written all the same",
+    { { SCRIPT, "if current + 1 ~= tonumber(wanted)",
+      "if false and current + 1 ~= tonumber(wanted)" },
+      { SCRIPT, "or (expected ~= \"\" and expected ~= stamp)", "or false" } },
+  },
+}
+
+describe("a fault that is planted is found:", function()
+  for _, planted in ipairs(PLANTED) do
+    it(planted[1], function()
+      local limits = { updates = 3, short_calls = 2, passes = planted.passes or { 70000 },
+        deletes = true }
+      local more = { "pass " .. limits.passes[1], "short call", table.unpack(planted.more or {}) }
+      local count, violation = explore(planted.writers or WRITERS, deep(limits, more), 11,
+        planted[2])
+      assert.is_nil(count, "it was not found")
+      assert.is_string(violation)
+    end)
+  end
+end)
+
+-- ---- the same on a real server
+
+local cas = redis.script("cas")
+
+local function server_ms()
+  local time = redis.call("TIME")
+  return math.tointeger(time[1]) * 1000 + math.tointeger(time[2]) // 1000
+end
+
+-- The fields of a record with its times moved by so many ms.
+local function moved(fields, ms)
+  local list = {}
+  for field, value in pairs(fields) do
+    if field == "p" then
+      value = ("%d"):format(value + ms)
+    elseif field:find("^r") then
+      local said, time = value:match("^(.*:)(%d+)$")
+      value = said .. ("%d"):format(time + ms)
+    end
+    list[#list + 1], list[#list + 2] = field, value
+  end
+  return list
+end
+
+local function put(state, by)
+  redis.call("FLUSHALL")
+  for key, value in pairs(state.keys) do
+    if type(value) == "table" then
+      redis.call("HSET", key, table.unpack(moved(value, by)))
+    else
+      redis.call("SET", key, value)
+    end
+  end
+end
+
+-- Times of a real server are other ones, or a little later.
+local function is_like(wanted, found)
+  wanted, found = wanted:gsub("t%d+%.%d+:", "t:"), found:gsub("t%d+%.%d+:", "t:")
+  local said, time = wanted:match("^(.-)(%d+)$")
+  local other_said, other_time = found:match("^(.-)(%d+)$")
+  return wanted == found or said and said == other_said and #time > 11
+    and math.abs(time - other_time) < 10000
+end
+
+local function check_same(state, by)
+  for _, key in ipairs { "k", "{k}:v" } do
+    local wanted, kind = state.keys[key], redis.call("TYPE", key).ok
+    if type(wanted) ~= "table" then
+      assert.are.equal(wanted or false, redis.call("GET", key))
+    else
+      assert.are.equal("hash", kind)
+      local list, found, count = redis.call("HGETALL", key), {}, 0
+      for i = 1, #list, 2 do
+        found[list[i]], count = list[i + 1], count + 1
+      end
+      wanted = moved(wanted, by)
+      assert.are.equal(#wanted // 2, count)
+      for i = 1, #wanted, 2 do
+        assert.is_true(is_like(wanted[i + 1], found[wanted[i]]),
+          ("%s: %s, not %s"):format(wanted[i], found[wanted[i]], wanted[i + 1]))
+      end
+    end
+  end
+end
+
+it("what the model's server answers and writes, a real one answers and writes", function()
+  local in_memory, calls = model.with(), 0
+  local function both(state, keys, args)
+    local by = server_ms() - state.ms
+    put(state, by)
+    local reply = in_memory(state, keys, args)
+    assert.are.same(reply, cas:pcall(keys, args))
+    check_same(state, by)
+    calls = calls + 1
+    return reply
+  end
+  local random = vlock.random
+  for _ = 1, 60 do
+    local limits = { updates = 4, short_calls = 3, passes = { 70000 }, deletes = true,
+      fails_over = true }
+    local events = model.events(limits)
+    local world = model.new({ { "a", random() < 0.8 and T or 0 }, { "b", T } }, both)
+    for _ = 1, 40 do
+      world = model.step(world, events[math.floor(random() * #events) + 1]) or world
+    end
+  end
+  assert.is_true(calls > 200)
+end)
