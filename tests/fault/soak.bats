@@ -1,0 +1,55 @@
+#!/usr/bin/env bats
+# Updates through connections that break in every way: see tests/fault/soak.
+
+load ../cli/environment
+
+soak() {
+    run "$TOP/tests/fault/soak" "$@"
+    echo "$output"
+}
+
+# said PATTERN: the number behind it in the output.
+said() {
+    sed -n "s/.*$1 \([0-9][0-9]*\).*/\1/p" <<<"$output" | head -n 1
+}
+
+@test "on keys of their own four processes lose nothing and apply nothing twice" {
+    soak --updates 12000 --kind own --seed 1
+    [ "$status" -eq 0 ]
+    [ "$(sed -n 's/.*s, \([0-9]*\) % of the writes.*/\1/p' <<<"$output")" -ge 20 ]
+    [[ $output == *"ambiguous committed -> committed"* ]]
+}
+
+@test "nor on one hot key, where others commit while a reply is missing" {
+    soak --updates 10000 --kind hot --seed 2
+    [ "$status" -eq 0 ]
+    [ "$(sed -n 's/.*s, \([0-9]*\) % of the writes.*/\1/p' <<<"$output")" -ge 30 ]
+    [[ $output == *"ambiguous committed -> committed"* ]]
+    [[ $output == *"ambiguous conflict -> conflict"* ]]
+}
+
+@test "nor through outages, nor where a copy of a command comes late" {
+    soak --updates 1500 --kind hot --outage 2:1 --seed 3 \
+        --faults zombie=0.03,duplicate=0.03,cut_after=0.02
+    [ "$status" -eq 0 ]
+    [ "$(said outages)" -ge 1 ]
+    [ "$(said zombie)" -ge 50 ]
+}
+
+@test "a client that takes a lost reply for a refusal applies updates twice: the soak sees it" {
+    soak --updates 3000 --kind own --unknown-fails
+    [ "$status" -eq 4 ]
+    [ "$(said 'applied and not reported')" -ge 100 ]
+}
+
+@test "every fault of the network meets every rule that it can" {
+    local fault
+    for fault in cut_before cut_inside cut_after cut_reply cut_behind duplicate zombie half_close \
+        swap garbage nesting huge; do
+        soak --updates 600 --kind hot --processes 2 --workers 10 --faults $fault=0.04
+        [ "$status" -eq 0 ]
+        [ "$(said $fault)" -ge 20 ]
+        [[ $fault == duplicate || $output == *"clear lost -> again"* ]]
+        [[ $fault == duplicate || $output == *"ambiguous conflict -> conflict"* ]]
+    done
+}
