@@ -17,15 +17,6 @@ local attempt = {}
 -- What a store may say of a write.
 local SAID = { committed = true, conflict = true, history_lost = true, undecidable = true }
 
--- An error reply with what a person can do about it.
-local function advised(reply)
-  local advice = server_error.advice(reply.err)
-  if advice and not reply.err:find(advice, 1, true) then
-    reply.err = ("%s (%s)"):format(reply.err, advice)
-  end
-  return reply
-end
-
 -- The state that a commit made. Whatever the store's `version` raises now: it is written.
 local function committed_state(plan, value, stamp, expires_at)
   local what = ("version of the store '%s'"):format(plan.store_name)
@@ -42,7 +33,7 @@ local function event_of_error(reason, has_sent)
     return "unreachable", reason
   elseif type(text) == "string" then
     -- A store raises what the server has refused: whatever it is, it was not applied.
-    return server_error.event(text) or "refused", advised(reason)
+    return server_error.event(text) or "refused", server_error.advised(reason)
   elseif not has_sent then
     return "refused", reason
   end

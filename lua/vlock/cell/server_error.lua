@@ -14,7 +14,6 @@ local RULES = {
   { "^READONLY ", "held_back", "this server is a replica: connect to its primary" },
   { "^MASTERDOWN ", "held_back", "this replica has lost its primary: connect to the primary" },
   { "^OOM ", "held_back", "the server is at its maxmemory: raise it, or let keys go" },
-  { "^%-?OOM ", "held_back", "the server is at its maxmemory: raise it, or let keys go" },
   { "^MISCONF ", "held_back", "the server cannot save to its disk: see its log" },
   { "^NOREPLICAS ", "held_back", "fewer replicas are connected than min-replicas-to-write wants" },
   { "^ERR max number of clients", "held_back", "the server's maxclients is reached" },
@@ -50,10 +49,14 @@ function server_error.event(text)
   return rule and rule[2]
 end
 
---- What a person can do about it; nil: nothing that we know.
-function server_error.advice(text)
-  local rule = rule_of(text)
-  return rule and rule[3]
+--- An error reply, to which is added what a person can do about it, where we know that.
+function server_error.advised(reply)
+  local rule = rule_of(reply.err)
+  local advice = rule and rule[3]
+  if advice and not reply.err:find(advice, 1, true) then
+    reply.err = ("%s (%s)"):format(reply.err, advice)
+  end
+  return reply
 end
 
 return server_error

@@ -8,6 +8,7 @@
 local again = require "vlock.cell.again"
 local core = require "vlock.core"
 local outcome = require "vlock.cell.outcome"
+local server_error = require "vlock.cell.server_error"
 
 local now = core.now
 
@@ -50,6 +51,8 @@ local function fail(reason)
     reason.outcome = "unreachable"
     reason.err = reason.err:gsub("^UNKNOWN ", "UNREACHABLE ")
       :gsub(": whether the command ran is unknown$", "")
+  elseif type(reason) == "table" and type(rawget(reason, "err")) == "string" then
+    server_error.advised(reason)
   end
   error(reason, 0)
 end
