@@ -74,7 +74,7 @@ LIBRARY_OBJECTS := $(LIBRARY_SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/built_in_lua.o
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/unit/test_*.c)))
 PUBLIC_HEADERS := vlock.h vlock_error.h vlock_reply.h
 
-.PHONY: all test bench lint manual install uninstall clean unit-tests FORCE
+.PHONY: all test soak bench lint manual install uninstall clean unit-tests FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -151,6 +151,11 @@ test: all unit-tests
 
 lint:
 	VLOCK_TESTS=tests/house/ tests/run
+
+# A million updates through connections that break; some ten minutes.
+soak: all
+	tests/fault/soak --updates 500000 --kind own --outage 60:55
+	tests/fault/soak --updates 500000 --kind hot --outage 60:55
 
 bench: all
 	tests/bench/run

@@ -32,6 +32,34 @@ local function decided(reply)
   return is_known and reply or unknown("the server answered: %s", reply.err)
 end
 
+-- The flags of the script.
+local function lifetime_flags(value, ttl)
+  if value == nil then
+    return "DEL"
+  elseif ttl then
+    return "PX", ttl
+  end
+end
+
+local value_flags
+
+function value_flags(cell, value, is_present, is_again)
+  if is_again then
+    return "AGAIN", value_flags(cell, value, is_present)
+  elseif is_present then
+    return "XX", lifetime_flags(value, cell.ttl)
+  end
+  return lifetime_flags(value, cell.ttl)
+end
+
+local function flags(cell, value, is_present, is_again)
+  if cell.receipts > 0 then
+    return "RECEIPT", math.ceil(cell.receipts * 1000), value_flags(cell, value, is_present,
+      is_again)
+  end
+  return value_flags(cell, value, is_present, is_again)
+end
+
 -- What the arrays of the script begin with.
 local SAYS = { [-1] = "conflict", [-2] = "history_lost", [-3] = "undecidable" }
 
@@ -50,33 +78,6 @@ local function decode(reply, token)
     refuse_mispaired(token)
   end
   return SAYS[reply[1]], reply[3] or nil, reply[4]
-end
-
--- The flags of the script.
-local function lifetime_flags(value, ttl)
-  if value == nil then
-    return "DEL"
-  elseif ttl then
-    return "PX", ttl
-  end
-end
-
-local function value_flags(cell, value, is_present)
-  if is_present then
-    return "XX", lifetime_flags(value, cell.ttl)
-  end
-  return lifetime_flags(value, cell.ttl)
-end
-
-local flags
-
-function flags(cell, value, is_present, is_again)
-  if is_again then
-    return "AGAIN", flags(cell, value, is_present)
-  elseif cell.receipts > 0 then
-    return "RECEIPT", math.ceil(cell.receipts * 1000), value_flags(cell, value, is_present)
-  end
-  return value_flags(cell, value, is_present)
 end
 
 -- Runs a script on the cell, with these arguments; its reply.

@@ -164,7 +164,7 @@ describe("the nine defects of the article's script, and ours:", function()
 
     cas("a", "1", "0", "w.1", "0")
     local before = snapshot()
-    for _, rules in ipairs { { "-set" }, { "-hset" }, { "-hmget" }, { "-evalsha", "-eval" } } do
+    for _, rules in ipairs { { "-set" }, { "-hset" }, { "-hget" }, { "-evalsha", "-eval" } } do
       local limited <close> = as(rules)
       local reply = ours:pcall({ K, V }, { "b", "2", "0", "w.2", stamp() }, limited)
       assert.is_string(reply.err)

@@ -122,11 +122,11 @@ end
 local function flags_of(message)
   local args = { message.op, tostring(version_of(message.base) + 1), "0", message.token,
     message.base }
-  if message.is_again then
-    args[#args + 1] = "AGAIN"
-  end
   if message.receipts > 0 then
     args[#args + 1], args[#args + 2] = "RECEIPT", tostring(message.receipts)
+  end
+  if message.is_again then
+    args[#args + 1] = "AGAIN"
   end
   return args
 end

@@ -65,47 +65,61 @@ end)
 
 -- Faults, each with the orders of events in which it must be found.
 local SCRIPT, RULES = "lua/cas.lua", "lua/vlock/cell/resolver.lua"
+local LOST_END = "  return again(write, at, reason)\nend\n\n-- ---- a copy"
 local PLANTED = {
   {
     "no receipt is kept",
-    { { SCRIPT, "if is_over_another then\n  fields", "if false then\n  fields" } },
+    { { SCRIPT, "if receipt then\n  redis.call", "if false then\n  redis.call" } },
   },
   {
     "a call of the article's keeps no receipt",
-    { { SCRIPT, "if kept_ms > 0 then\n  last_session", "if receipt_ms > 0 then\n  last_session" } },
+    { { SCRIPT, "if kept_ms > 0 and not is_own then", "if receipt_ms > 0 and not is_own then" } },
+  },
+  {
+    "a receipt is kept of one's own writes alone",
+    {
+      { SCRIPT, "sub(last, 1, dot) == sub(token, 1, dot)",
+        "sub(last, 1, dot) ~= sub(token, 1, dot)" },
+    },
   },
   {
     "the stamp is not looked at", { { SCRIPT, "if last == token then", "if false then" } },
   },
   {
     "what is sent again is not looked for",
-    { { SCRIPT, "local found = is_again and answer_again()", "local found = nil" } },
+    { { SCRIPT, "if is_again then\n", "if false then\n" } },
   },
   {
     "what is sent again is written without a comparison",
-    { { SCRIPT, "if current + 1 ~= tonumber(wanted)",
-      "if not is_again and current + 1 ~= tonumber(wanted)" },
-      { SCRIPT, "local found = is_again and answer_again()", "local found = nil" } },
+    {
+      { SCRIPT, "if current + 1 ~= tonumber(wanted)",
+        "if not is_again and current + 1 ~= tonumber(wanted)" },
+      { SCRIPT, "if is_again then\n", "if false then\n" },
+    },
   },
   {
     "any receipt of the session vouches for a write",
-    { { SCRIPT, "if kept_sequence == sequence and kept then", "if kept then" } },
+    { { SCRIPT, "elseif kept and kept_sequence == sequence then", "elseif kept then" } },
     writers = { { "a", T }, { "a", T, 100 } },
   },
   {
     "a later write of the session vouches for an earlier one",
-    { { SCRIPT, "    return -3\n  end\n  return nil", "    return stamp\n  end\n  return nil" } },
+    { { SCRIPT, "found = -3", "return redis.status_reply('OK ' .. stamp)" } },
     writers = { { "a", T }, { "a", T, 100 } },
   },
   {
     "receipts go too early",
-    { { SCRIPT, "kept_at + 1.5 * kept_ms <= now", "kept_at <= now" },
-      { SCRIPT, "now >= look_at", "true" } },
+    {
+      { SCRIPT, "kept_at + 1.5 * kept_ms <= now", "kept_at <= now" },
+      { SCRIPT, "now >= look_at", "true" },
+    },
   },
   {
     "receipts live as long as the last writer wants",
-    { { SCRIPT, "if receipt_ms > kept_ms then", "if receipt_ms > 0 then" },
-      { SCRIPT, "now >= look_at", "true" } },
+    {
+      { SCRIPT, "if receipt_ms > kept_ms and not is_own then", "if receipt_ms > 0 then" },
+      { SCRIPT, "now >= look_at", "true" },
+    },
     writers = { { "a", T }, { "b", 10 } }, passes = { 4000 },
   },
   {
@@ -114,24 +128,26 @@ local PLANTED = {
   },
   {
     "a lost reply is a conflict",
-    { { RULES, "  return again(write, at, reason)\nend\n\n-- ---- a copy",
-      "  return \"conflict\"\nend\n\n-- ---- a copy" } },
+    { { RULES, LOST_END, (LOST_END:gsub("again%(write, at, reason%)", '"conflict"')) } },
   },
   {
     "a lost reply is a commit",
-    { { RULES, "  return again(write, at, reason)\nend\n\n-- ---- a copy",
-      "  return \"committed\"\nend\n\n-- ---- a copy" } },
+    { { RULES, LOST_END, (LOST_END:gsub("again%(write, at, reason%)", '"committed"')) } },
   },
   {
     "what nobody can tell is a conflict",
-    { { RULES, "ambiguous.undecidable = ends_as \"unknown\"",
-      "ambiguous.undecidable = ends_as \"conflict\"" } },
+    {
+      { RULES, "ambiguous.undecidable = ends_as \"unknown\"",
+        "ambiguous.undecidable = ends_as \"conflict\"" },
+    },
     writers = { { "a", T }, { "a", T, 100 } },
   },
   {
     "history is never lost",
-    { { RULES, "ambiguous.history_lost = ends_as \"history_lost\"",
-      "ambiguous.history_lost = ends_as \"committed\"" } },
+    {
+      { RULES, "ambiguous.history_lost = ends_as \"history_lost\"",
+        "ambiguous.history_lost = ends_as \"committed\"" },
+    },
     more = { "delete record" },
   },
   {
@@ -140,13 +156,15 @@ local PLANTED = {
   },
   {
     "the lost reply is answered with what stands there now",
-    { { SCRIPT, "return kept_version .. \":\" .. id .. \":\" .. token", "return stamp" } },
+    { { SCRIPT, "\"OK \" .. kept_version .. \":\" .. id .. \":\" .. token", "\"OK \" .. stamp" } },
   },
   {
     "a conflict is written all the same",
-    { { SCRIPT, "if current + 1 ~= tonumber(wanted)",
-      "if false and current + 1 ~= tonumber(wanted)" },
-      { SCRIPT, "or (expected ~= \"\" and expected ~= stamp)", "or false" } },
+    {
+      { SCRIPT, "if current + 1 ~= tonumber(wanted)",
+        "if false and current + 1 ~= tonumber(wanted)" },
+      { SCRIPT, "or (expected ~= \"\" and expected ~= stamp)", "or false" },
+    },
   },
 }
 

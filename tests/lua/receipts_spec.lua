@@ -106,8 +106,12 @@ describe("a write that is sent again", function()
     assert.are.equal(-3, again("nobody", base)[1])
     assert.are.equal(-3, cas("x", "2", "0", "a.2", base, "AGAIN")[1])
     assert.matches("^VLOCK .*AGAIN without a token", cas("x", "2", "0", "", base, "AGAIN").err)
-    assert.matches("^VLOCK .*milliseconds that are missing", cas("x", "2", "0", "a.2", base,
-      "RECEIPT").err)
+    for _, ms in ipairs { "", "0", "-1", "1.5", "x", "1e17" } do
+      assert.matches("^VLOCK RECEIPT .* takes a whole number of milliseconds", cas("x", "2", "0",
+        "a.2", base, "RECEIPT", ms).err)
+    end
+    assert.matches("^VLOCK .*RECEIPT behind another flag", cas("x", "2", "0", "a.2", base, "XX",
+      "RECEIPT", T).err)
   end)
 
   it("of an article's record is found behind its conversion", function()
@@ -154,16 +158,28 @@ describe("receipts", function()
     assert.are.equal(T, record().t)
     local now = server_ms()
     redis.call("HSET", V, "rold", "1:1:" .. now - 90001, "ryoung", "1:1:" .. now - 80000, "p", now)
-    made = cas("x", "3", "0", "b.2", made, "RECEIPT", "10").ok:sub(4) -- own stamp: looks as well
+    made = cas("x", "3", "0", "c.1", made, "RECEIPT", "10").ok:sub(4)
     assert.is_nil(record().rold)
     assert.is_string(record().ryoung)
     assert.is_string(record().ra)
+    assert.is_string(record().rb)
     assert.is_true(tonumber(record().p) >= now + 30000)
     for i = 1, 2500 do
       redis.call("HSET", V, "rold" .. i, "1:1:1")
     end
-    redis.call("HSET", V, "ra", "1:1:1", "ryoung", "1:1:1", "p", now)
-    made = cas("x", "4", "0", "b.3", made).ok:sub(4)
+    redis.call("HSET", V, "ra", "1:1:1", "rb", "1:1:1", "ryoung", "1:1:1", "p", now)
+    made = cas("x", "4", "0", "d.1", made).ok:sub(4)
+    local left = record()
+    assert.matches("^3:1:", left.rc)
+    left.rc, left.p = nil, nil
+    assert.are.same({ s = made, t = T }, left)
+  end)
+
+  it("that are over go as well where one session writes alone, now and then", function()
+    redis.call("HSET", V, "s", "63:pa.1:a.63", "t", T, "p", "1", "rb", "1:1:1")
+    local made = committed("a.64", "63:pa.1:a.63")
+    assert.is_string(record().rb)
+    made = committed("a.65", made)
     assert.are.same({ s = made, t = T }, record()) -- none is left, and nothing to look for
   end)
 

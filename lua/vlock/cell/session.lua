@@ -8,6 +8,7 @@ local hex = require "vlock.text.hex"
 local CELL_LIMIT = 1024 -- cells that are remembered
 local STREAK, DISTURBED = 16, 32 -- updates: see Session:pause_before
 
+local USUAL = require("vlock.cell.cell").RECEIPTS
 local OUTSIDE = {} -- writes where code outside of tasks does
 
 local Session = {}
@@ -52,14 +53,19 @@ end
 
 --- Begins a write: returns a token that names it, who and which, and what end_write takes. A server
 -- remembers one write of a writer on a cell, the last. So tasks that write the same cell side by
--- side do so under different names: WRITER, WRITER_2 …
+-- side do so under different names: WRITER, WRITER_2 … And since all writes of one name ask for
+-- receipts of the same length, another length is another name: WRITER_t250ms.
 function Session:begin_write(cell)
   local writing = self.writing
-  local place, writer, number = cell.version_key, self.writer, 1
+  local own = self.writer
+  if cell.receipts ~= USUAL then
+    own = ("%s_t%dms"):format(own, math.ceil(cell.receipts * 1000))
+  end
+  local place, writer, number = cell.version_key, own, 1
   while is_held(writing[place]) do
     number = number + 1
     place = ("%s\0%d"):format(cell.version_key, number)
-    writer = ("%s_%d"):format(self.writer, number)
+    writer = ("%s_%d"):format(own, number)
   end
   writing[place] = core.task() or OUTSIDE
   local sequence = self.sequence + 1
