@@ -13,8 +13,12 @@ self = false
 local server = { std = "lua51", not_globals = { "vlock" } }
 files["lua/cas.lua"] = server
 files["lua/read.lua"] = server
+files["lua/cas_merge.lua"] = { std = "lua51", not_globals = { "vlock" },
+  read_globals = { "cas", "merge_part" }, globals = { "ARGV" } }
 files["tests/fixtures/naive_cas.lua"] = server
 files["tests/lua/on_lua51.tap"] = server
+files["tests/bench/peers/compare_and_count.lua"] = server
+files["tests/bench/peers/redis_lua.lua"] = { std = "lua51", not_globals = { "vlock", "redis" } }
 -- On both: what 5.1 and 5.4 have in common.
 files["lua/merge"] = { std = "min", not_globals = { "vlock", "redis", "KEYS", "ARGV" } }
 

@@ -1,10 +1,12 @@
 # make                        builds ./vlockrun, build/libvlock.a, build/libvlock.so.0, and
 #                             build/vlock.so for require "vlock"
 # make test bench lint        see scripts/test for what they need
+# make bench QUICK=1          in three minutes; PEERS=install installs other clients; ONLY="NAME …"
 # make install PREFIX=/usr DESTDIR=/tmp/root; make uninstall takes away the same files
 # WERROR=1                    warnings are errors
 # SANITIZER=address,undefined instruments everything
 # CC=clang                    another compiler
+# make fuzz FUZZ_SECONDS=60   each target in tests/fuzz under libFuzzer; needs clang
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -30,13 +32,14 @@ ifneq ($(filter-out clean uninstall lint,$(or $(MAKECMDGOALS),all)),)
 $(call need,$(PKG_CONFIG),$(shell command -v $(PKG_CONFIG)),pkg-config)
 $(call need,hiredis,$(call first_package,hiredis),libhiredis-dev)
 $(call need,libevent,$(call first_package,libevent),libevent-dev)
+$(call need,OpenSSL,$(call first_package,openssl),libssl-dev)
 $(call need,Lua 5.4,$(and $(LUA_PC),$(filter 5.4%,$(shell $(PKG_CONFIG) --modversion $(LUA_PC)))),liblua5.4-dev)
 $(call need,lua-cjson for Lua 5.4,$(CJSON_PC),lua-cjson-dev)
 endif
 ifneq ($(filter test unit-tests,$(MAKECMDGOALS)),)
 $(call need,cmocka,$(call first_package,cmocka),libcmocka-dev)
 endif
-PACKAGES := hiredis libevent $(LUA_PC) $(CJSON_PC)
+PACKAGES := hiredis libevent openssl $(LUA_PC) $(CJSON_PC)
 # Lines at the prompt are edited where it is there. Of the command alone, not of the library.
 EDIT_PC := $(call first_package,libedit)
 
@@ -72,9 +75,13 @@ COMMAND_OBJECTS := $(COMMAND_SOURCES:%.c=$(BUILD)/%.o)
 MODULE_OBJECTS := $(MODULE_SOURCES:%.c=$(BUILD)/%.o)
 LIBRARY_OBJECTS := $(LIBRARY_SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/built_in_lua.o
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/unit/test_*.c)))
+FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,%,$(filter-out %/replay.c,$(sort $(wildcard tests/fuzz/*.c))))
+FUZZ_REPLAYS := $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz/%)
+FUZZERS := $(FUZZ_TARGETS:%=$(BUILD)/fuzz/%)
 PUBLIC_HEADERS := vlock.h vlock_error.h vlock_reply.h
 
-.PHONY: all test soak bench lint manual install uninstall clean unit-tests FORCE
+.PHONY: all test soak allocations planted fuzz bench lint manual install uninstall clean \
+  unit-tests fuzz-replays fuzzers FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -140,25 +147,63 @@ $(addprefix build/manual/,$(MANUAL)) &: vlockrun $(wildcard src/manual/*) src/vl
 	./vlockrun scripts/build/manual.lua $(@D) '$(PREFIX)'
 
 unit-tests: $(UNIT_TESTS)
+# The libraries are linked in whole where their allocations are to fail.
+FAILING := malloc calloc realloc free strdup asprintf vasprintf hi_malloc hi_strdup
+# But these, of which the one is none to link with, and the other needs libraries of its own.
+NOT_IN_WHOLE := %cjson -lssl -lcrypto
+FAILING_LIBS := -Wl,-Bstatic $(filter-out -lm $(NOT_IN_WHOLE),$(LIBS)) \
+  -Wl,-Bdynamic $(filter $(NOT_IN_WHOLE),$(LIBS)) \
+  -ldl -lm \
+  $(addprefix -Wl$(comma)--wrap=,$(FAILING))
 $(BUILD)/tests/unit/test_outcomes: $(BUILD)/tests/unit/reply_proxy.o
+$(BUILD)/tests/unit/test_allocations: $(addprefix $(BUILD)/tests/unit/,allocations.o reply_proxy.o)
+$(BUILD)/tests/unit/test_allocations: UNIT_LIBS = $(FAILING_LIBS)
+UNIT_LIBS = $(LIBS)
 $(UNIT_TESTS): $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libvlock.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(shell $(PKG_CONFIG) --libs cmocka)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(UNIT_LIBS) $(shell $(PKG_CONFIG) --libs cmocka)
+
+# A target twice: with replay.c, for every compiler, and with libFuzzer.
+fuzz-replays: $(FUZZ_REPLAYS)
+$(FUZZ_REPLAYS): %: %.o $(BUILD)/tests/fuzz/replay.o $(BUILD)/libvlock.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+fuzzers: $(FUZZERS)
+$(FUZZERS): $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libvlock.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 
 # ---- what is done with it ----
 
-test: all unit-tests
-	tests/run $(UNIT_TESTS)
+test: all unit-tests fuzz-replays
+	tests/run $(UNIT_TESTS) $(FUZZ_REPLAYS)
+
+FUZZ_SECONDS ?= 60
+FUZZ_KIND := CC=clang SANITIZER=fuzzer-no-link,address,undefined
+fuzz:
+	$(MAKE) --no-print-directory $(FUZZ_KIND) fuzzers
+	tests/fuzz/run $(FUZZ_SECONDS) $(addprefix build/clang-fuzzer-no-link-address-undefined/fuzz/,$(FUZZ_TARGETS))
 
 lint:
 	VLOCK_TESTS=tests/house/ tests/run
 
-# A million updates through connections that break; some ten minutes.
+# A million updates through connections that break; up to half an hour.
+# Outages of what receipts last, a minute, less the ten seconds after which a connection that breaks
+# just then is known to be silent, and what it takes to connect.
 soak: all
-	tests/fault/soak --updates 500000 --kind own --outage 60:55
-	tests/fault/soak --updates 500000 --kind hot --outage 60:55
+	tests/fault/soak --updates 500000 --kind own --outage 60:45 --disturbed 25
+	tests/fault/soak --updates 500000 --kind hot --outage 60:45 --disturbed 35
+	tests/fault/soak_each
+
+# Each allocation fails in turn; EACH=N: each Nth. Four minutes for all.
+EACH := 1
+allocations: unit-tests
+	VLOCK_ALLOCATIONS=$(EACH) $(BUILD)/tests/unit/test_allocations
+
+# Bugs in copies of the source, and which test catches each; four minutes.
+planted:
+	tests/planted/run
 
 bench: all
-	tests/bench/run
+	tests/bench/run $(if $(QUICK),--quick) $(if $(filter install,$(PEERS)),--install-peers) $(ONLY)
 
 # Where it goes: nothing else is written, and uninstall takes away just this.
 BIN := $(DESTDIR)$(PREFIX)/bin
@@ -202,4 +247,4 @@ uninstall:
 clean:
 	rm -rf build vlockrun
 
--include $(wildcard $(BUILD)/src/*.d $(BUILD)/src/*/*.d $(BUILD)/tests/unit/*.d $(BUILD)/*.d)
+-include $(wildcard $(BUILD)/src/*.d $(BUILD)/src/*/*.d $(BUILD)/tests/unit/*.d $(BUILD)/tests/fuzz/*.d $(BUILD)/*.d)

@@ -47,8 +47,10 @@ enum vlock_log_level { VLOCK_LOG_DEBUG, VLOCK_LOG_VERBOSE, VLOCK_LOG_NOTICE, VLO
 
 /* Zero means the default everywhere. Strings are copied. */
 struct vlock_options {
-    /* Of the server scripts talk to: redis://[[user:]password@]host[:port][/db],
-     * unix:///path[?db=N]. */
+    /* Of the server scripts talk to: redis://[[user:]password@]host[:port][/db], the same with
+     * rediss:// for TLS, unix:///path[?db=N]; redis+cluster://[…@]host[:port],… for a cluster, of
+     * which any node is named; redis+sentinel://[…@]host[:port],…/service[/db] for the primary of a
+     * service that has sentinels. */
     const char *url;
     /* Without a url: start an empty server of one's own, at the first command, gone with the
      * engine. */
@@ -57,6 +59,20 @@ struct vlock_options {
     uint64_t seed;          /* of all random numbers; 0: from the system */
     double connect_timeout; /* seconds for one attempt to connect; default 5 */
     double command_timeout; /* seconds from sending a command to its reply; default 10 */
+    /* For how many seconds a call that blocks looks for a reply before it sleeps, where replies
+     * come that soon and nobody else needs the processor; default 0.0002; negative: not at all.
+     * Sleeping costs less processor time, and being woken takes longer than a server nearby. */
+    double busy_poll;
+    /* For every URL with TLS. Files in PEM: of the CA that the server's certificate is from
+     * (default: those of the system), of the client's certificate, and of its key, which has no
+     * passphrase. The name that the server's certificate must be for, and that the server is told;
+     * default: the host of the URL. Insecure: whoever answers is taken for the server. */
+    const char *tls_ca, *tls_certificate, *tls_key, *tls_server_name;
+    bool tls_insecure;
+    /* Bytes that the Lua state may hold: scripts, policies, what they make, and replies once they
+     * are Lua values; not the buffers of connections. From 1,000,000; default: no bound. What needs
+     * more fails with VLOCK_ERR_MEMORY, as everything does where the system has none to give. */
+    size_t max_memory;
     /* Default: nothing is logged. */
     void (*log)(void *user, enum vlock_log_level level, const char *message);
     void *log_user;
@@ -78,7 +94,9 @@ struct vlock_arguments {
 typedef void vlock_reply_callback(void *user, const struct vlock_reply *reply);
 
 /* Opens an engine. Does not connect yet: that happens at the first command. NULL and `error` on
- * failure: VLOCK_ERR_USAGE for a bad url. */
+ * failure: VLOCK_ERR_USAGE for a bad url, a file for TLS that cannot be used, or a max_memory that
+ * is too small; VLOCK_ERR_MEMORY;
+ * VLOCK_ERR_SYSTEM. */
 VLOCK_API vlock_engine *vlock_open(const struct vlock_options *options, struct vlock_error *error);
 
 /* Ends everything that still runs in it, its connections and its private server. NULL is
@@ -91,6 +109,8 @@ VLOCK_API void vlock_close(vlock_engine *engine);
  *                          holds the traceback
  *   VLOCK_ERR_UNREACHABLE  … and it was that the server cannot be reached or refused us
  *   VLOCK_ERR_INTERRUPTED  vlock_interrupt() ended it
+ *   VLOCK_ERR_MEMORY       … and it was that there is not enough memory; the engine goes on, and
+ *                          what the script let go of is free again
  * `name` is the chunk's name in messages, as luaL_loadbuffer() takes it. `arguments` and `callback`
  * may be NULL. Runs do not nest: one that is begun while another is on is refused, as is one from
  * inside a callback (see above for which). */
@@ -109,7 +129,9 @@ VLOCK_API int vlock_run_file(vlock_engine *engine, const char *path,
 
 /* A state of a cell. Its texts are malloc'd: free them with vlock_state_clear(). */
 struct vlock_state {
-    char *value; /* `size` bytes and a NUL; NULL: the cell is absent */
+    /* `size` bytes and a NUL; NULL: the cell is absent, or a policy whose merge is done at the
+     * server has committed, the reply was lost, and others have written since */
+    char *value;
     size_t size;
     int64_t version; /* 0: never written */
     /* What names this state; tells a recreated record from an old one, which the version alone does
@@ -129,8 +151,10 @@ struct vlock_cell_options {
     const char *version_key; /* default: {key}:v */
     /* Lifetime of the version record, seconds; default: none (compare_and_set: 100). */
     double expire;
-    double ttl;      /* of the value, seconds; default: as it is */
-    double deadline; /* of an update, seconds; default: the retry policy's */
+    double ttl; /* of the value, seconds; default: as it is */
+    /* Of a call, seconds: no reply is waited for any longer, and a write whose reply did not come
+     * is VLOCK_UNKNOWN. Default: the retry policy's, and the command time-out. */
+    double deadline;
     /* For how long a write whose reply was lost can be sent again to learn what became of it,
      * seconds; default: 60; negative: not at all, and such a write is VLOCK_UNKNOWN. */
     double receipts;
@@ -139,7 +163,7 @@ struct vlock_cell_options {
 enum vlock_outcome {
     VLOCK_COMMITTED = 0, /* applied exactly once */
     VLOCK_CONFLICT = 1,  /* surely not applied, and never will be */
-    VLOCK_GAVE_UP = 2,   /* the policy ended it; surely not applied */
+    VLOCK_GAVE_UP = 2,   /* the policy or the deadline ended it; surely not applied */
     /* Nobody can tell whether it was applied: sent, and cut off or interrupted before the reply
      * came. */
     VLOCK_UNKNOWN = 3,
@@ -152,8 +176,8 @@ enum vlock_outcome {
 /* `error` is filled in after every outcome but VLOCK_COMMITTED and VLOCK_CONFLICT, and left as it
  * is after these. Codes: VLOCK_ERR_USAGE, options that make no sense, a policy or store that is
  * unknown or broken; VLOCK_ERR_REPLY, the server refused; VLOCK_ERR_UNREACHABLE; VLOCK_ERR_SCRIPT,
- * Lua code of a policy or a store failed; VLOCK_ERR_GAVE_UP; VLOCK_ERR_AMBIGUOUS with
- * VLOCK_UNKNOWN and VLOCK_HISTORY_LOST. */
+ * Lua code of a policy or a store failed; VLOCK_ERR_MEMORY, there is not enough, and nothing was
+ * applied; VLOCK_ERR_GAVE_UP; VLOCK_ERR_AMBIGUOUS with VLOCK_UNKNOWN and VLOCK_HISTORY_LOST. */
 
 /* Reads value, version and stamp in one atomic step. 0, or -1 and `error`. */
 VLOCK_API int vlock_get(vlock_engine *engine, const char *key, size_t key_size,

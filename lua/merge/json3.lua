@@ -99,9 +99,9 @@ local function rule_at(rule, path)
   return rules[rule[1] or "theirs"]
 end
 
-local function child(tree, key)
-  local value = document.is_object(tree) and tree[key]
-  if value == nil or not document.is_object(tree) then
+local function child(object, key)
+  local value = object[key]
+  if value == nil then
     return ABSENT
   end
   return value
@@ -111,6 +111,7 @@ local merge
 
 local function merge_objects(base, theirs, mine, path, rule)
   local merged = {}
+  base = document.is_object(base) and base or {}
   local function take(key)
     if merged[key] == nil then
       local value = merge(child(base, key), child(theirs, key), child(mine, key), path .. "."

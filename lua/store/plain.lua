@@ -3,14 +3,16 @@
 -- conflict carries what stands there now, so that a retry needs no read.
 
 local cas = redis.script("cas")
+local cas_merge = redis.script("cas_merge") -- the end of a script: see vlock.cell.server_merge
 local read = redis.script("read")
 
 local connections = require "vlock.redis_core"
+local core = require "vlock.core"
 local server_error = require "vlock.cell.server_error"
+local stamps = require "vlock.cell.stamp"
 
-local pcall_server = redis.pcall
+local pcall_server, commit_server = redis.pcall, connections.commit
 local reads = 0 -- by which replies to reads are told apart
-local sub, match = string.sub, string.match
 
 -- The replies to a call with a token, of which each echoes it: a reply that belongs to another
 -- command must never be taken for ours.
@@ -32,87 +34,184 @@ local function decided(reply)
   return is_known and reply or unknown("the server answered: %s", reply.err)
 end
 
--- The flags of the script.
-local function lifetime_flags(value, ttl)
+-- The flags of the script, and what comes behind them. after: a stamp that the record is to tell
+-- of; nil: none.
+local function lifetime_flags(value, ttl, ...)
   if value == nil then
-    return "DEL"
+    return "DEL", ...
   elseif ttl then
-    return "PX", ttl
+    return "PX", ttl, ...
   end
+  return ...
 end
 
 local value_flags
 
-function value_flags(cell, value, is_present, is_again)
+function value_flags(cell, value, is_present, after, is_again, ...)
   if is_again then
-    return "AGAIN", value_flags(cell, value, is_present)
+    return "AGAIN", value_flags(cell, value, is_present, after, false, ...)
+  elseif after then
+    return "AFTER", after, value_flags(cell, value, is_present, nil, false, ...)
   elseif is_present then
-    return "XX", lifetime_flags(value, cell.ttl)
+    return "XX", lifetime_flags(value, cell.ttl, ...)
   end
-  return lifetime_flags(value, cell.ttl)
+  return lifetime_flags(value, cell.ttl, ...)
 end
 
-local function flags(cell, value, is_present, is_again)
-  if cell.receipts > 0 then
-    return "RECEIPT", math.ceil(cell.receipts * 1000), value_flags(cell, value, is_present,
-      is_again)
+local function flags(cell, value, is_present, after, is_again, ...)
+  if is_present and value ~= nil and not (is_again or after or cell.ttl) and cell.receipts > 0 then
+    return "RECEIPT", cell.receipt_ms, "XX", ... -- most of them
+  elseif cell.receipts > 0 then
+    return "RECEIPT", cell.receipt_ms, value_flags(cell, value, is_present, after, is_again, ...)
   end
-  return value_flags(cell, value, is_present, is_again)
+  return value_flags(cell, value, is_present, nil, is_again, ...)
 end
 
 -- What the arrays of the script begin with.
-local SAYS = { [-1] = "conflict", [-2] = "history_lost", [-3] = "undecidable" }
+local SAYS = { [-1] = "conflict", [-2] = "history_lost", [-3] = "undecidable",
+  [-4] = "commit_lost" }
 
+-- The reply to a call of the core script, other than that of its commit.
 local function decode(reply, token)
-  local ok = reply.ok
-  if ok then
-    if sub(ok, 1, 3) ~= "OK " or sub(ok, -#token) ~= token then
-      refuse_mispaired(token)
-    end
-    return "committed", sub(ok, 4)
-  end
   if reply.err then
     error(decided(reply), 0)
-  end
-  if not SAYS[reply[1]] or reply[5] ~= token then
+  elseif reply.ok or not SAYS[reply[1]] or reply[5] ~= token then
     refuse_mispaired(token)
   end
   return SAYS[reply[1]], reply[3] or nil, reply[4]
 end
 
--- Runs a script on the cell, with these arguments; its reply.
-local function run(script, cell, ...)
-  local reply = pcall_server("EVALSHA", script.sha1, 2, cell.key, cell.version_key, ...)
-  while script:is_forgotten(reply) do
+-- The reply to such a call as it is, but for that of a server which does not know the script: that
+-- is taught it, and called again.
+local function taught(call, script, cell, reply, stamp, ...)
+  while reply ~= "committed" and script:is_forgotten(reply) do
     local command, text = script:teach(pcall_server)
-    reply = pcall_server(command, text, 2, cell.key, cell.version_key, ...)
+    reply, stamp = call(command, text, 2, cell.key, cell.version_key, ...)
   end
-  return reply
+  return reply, stamp
 end
 
-local function version_of(stamp)
-  return tonumber(match(stamp, "^%d+"))
-end
-
-local function id_of(stamp)
-  return match(stamp, "^%d+:([^:]+):")
-end
-
--- Whether a record, found in the place of what was read, is the same one as it was earlier: then
--- the server has lost writes. (One that is gone, or was made anew, is an ordinary conflict.)
-local function went_back(base, stamp)
-  local id = id_of(base.stamp)
-  if not id or id_of(stamp) ~= id then
-    return false
+-- Runs a script on the cell by `call`, with these arguments; what that returns.
+local function run(call, script, cell, ...)
+  local reply, stamp = call("EVALSHA", script.sha1, 2, cell.key, cell.version_key, ...)
+  if reply == "committed" or not reply.err then
+    return reply, stamp -- nearly always
   end
-  return version_of(stamp) <= version_of(base.stamp) and stamp ~= base.stamp
+  return taught(call, script, cell, reply, stamp, ...)
 end
 
--- Sends the write, marked with AGAIN where it was sent before.
-local function write(cell, base, value, token, is_again)
-  local next_version = (base.version or version_of(base.stamp)) + 1
-  return decode(run(cas, cell, value or "", next_version, cell.expire or 0, token, base.stamp,
-    flags(cell, value, base.is_present, is_again)), token)
+-- What a commit was that was made over theirs: what it wrote (nil: nobody knows that any more), and
+-- the state that it stands on.
+local function merged(reply)
+  local lifetime = reply[7]
+  return {
+    value = reply[3] or nil,
+    is_lost = not reply[3],
+    lifetime = lifetime ~= -3 and lifetime,
+    base = { value = reply[8] or nil, is_lost = reply[8] == nil, is_present = reply[8] ~= false,
+      stamp = reply[6], version = stamps.version(reply[6]) },
+  }
+end
+
+-- The words of a write behind its keys, marked with AGAIN where it was sent before.
+local function words_of(cell, base, value, token, after, is_again, ...)
+  local version = (base.version or stamps.version(base.stamp)) + 1
+  return value or "", version, cell.expire or 0, token, base.stamp,
+    flags(cell, value, base.is_present, after, is_again, ...)
+end
+
+-- Sends the write by a script; the reply, or "committed" and the stamp.
+local function send(script, cell, ...)
+  return run(commit_server, script, cell, words_of(cell, ...))
+end
+
+local function write(cell, base, value, token, after, is_again)
+  local reply, stamp = send(cas, cell, base, value, token, after, is_again)
+  if reply == "committed" then
+    return reply, stamp
+  end
+  return decode(reply, token)
+end
+
+-- The same by the script of a merge.
+local function write_merging(cell, base, value, token, after, is_again, merge)
+  local reply, stamp = send(merge.script, cell, base, value, token, after, is_again,
+    merge:words(base))
+  merge.is_taken = true -- by the server
+  if reply == "committed" then
+    return reply, stamp
+  elseif reply[1] == 1 and reply[5] == token then
+    return "committed", reply[4], merged(reply)
+  elseif reply[6] then
+    merge:say(reply[6])
+  end
+  return decode(reply, token)
+end
+
+-- Where the server cannot make sense of the script, nothing was sent but that.
+local function is_no_script(reason)
+  return type(reason) == "table" and type(rawget(reason, "err")) == "string"
+    and reason.err:find("^ERR Error compiling script")
+end
+
+-- The same where it is not known yet whether the server takes the script.
+local function try_merging(cell, base, value, token, after, is_again, merge)
+  merge.script = redis.script(merge:source(cas.source, cas_merge.source))
+  local ok, result, a, b = pcall(write_merging, cell, base, value, token, after, is_again, merge)
+  if ok then
+    return result, a, b
+  elseif not is_no_script(result) then
+    error(result, 0)
+  end
+  merge:refuse(result.err)
+  return write(cell, base, value, token, after, is_again)
+end
+
+-- How a write is sent that carries a merge, or none (nil).
+local function way_of(merge)
+  if not merge or merge.is_refused then
+    return write
+  end
+  return merge.is_taken and write_merging or try_merging
+end
+
+-- The stamp that the record is to tell of; nil: it need not any more.
+local function asked_after(last)
+  return last and core.now() < last.told_until and last.stamp or nil
+end
+
+-- What the store says of what the script said.
+local function judged(last, is_again, said, a, b)
+  if said ~= "commit_lost" then
+    return said, a, b
+  elseif core.now() < last.told_until then
+    return "history_lost"
+  end
+  return is_again and "undecidable" or "conflict" -- the receipt may have been over
+end
+
+-- base.stamp "": only the number base.version is compared.
+local function commit(cell, base, value, token, last, merge)
+  local result, a, b = judged(last, false, way_of(merge)(cell, base, value, token,
+    asked_after(last), false, merge))
+  if result == "conflict" and b and stamps.went_back(base, b) then
+    return "history_lost"
+  end
+  return result, a, b
+end
+
+-- What `commit` says of a write without a merge that was sent by kept.write, and met this.
+local function answered(cell, base, value, token, outcome, said)
+  local reply, stamp = connections.told(token, outcome, said)
+  reply, stamp = taught(commit_server, cas, cell, reply, stamp, words_of(cell, base, value, token))
+  if reply == "committed" then
+    return reply, stamp
+  end
+  local result, a, b = decode(reply, token)
+  if result == "conflict" and b and stamps.went_back(base, b) then
+    return "history_lost"
+  end
+  return result, a, b
 end
 
 return {
@@ -121,10 +220,12 @@ return {
 
   stateless = true,
 
+  merges = true, -- `merge`, below, of vlock.cell.server_merge: nil where the host does it
+
   read = function(cell)
     reads = reads + 1
     local tag = ("%d"):format(reads)
-    local reply = run(read, cell, "PTTL", tag)
+    local reply = run(pcall_server, read, cell, "PTTL", tag)
     if reply.err then
       error(reply, 0)
     elseif reply[5] ~= tag then
@@ -133,25 +234,22 @@ return {
     return reply[1] or nil, reply[3], reply[4]
   end,
 
-  -- base.stamp "": only the number base.version is compared.
-  commit = function(cell, base, value, token)
-    local result, a, b = write(cell, base, value, token)
-    if result == "conflict" and went_back(base, b) then
-      return "history_lost"
-    end
-    return result, a, b
-  end,
+  commit = commit,
+
+  -- That kept.write (src/lua/kept_write.c) may do in the place of `commit`, for as long as that is
+  -- this very function.
+  undisturbed = { commit = commit, sha1 = cas.sha1, answered = answered },
 
   -- The same write once more: its reply was lost.
-  resolve = function(cell, base, value, token)
-    return write(cell, base, value, token, true)
+  resolve = function(cell, base, value, token, last, merge)
+    return judged(last, true, way_of(merge)(cell, base, value, token, asked_after(last), true,
+      merge))
   end,
 
-  version = version_of,
+  version = stamps.version,
 
   -- The stamp that a commit on this base with this token makes, if it is applied.
   made = function(base, token, expire)
-    local id = match(base.stamp, "^%d+:([^:]+):") or ((expire or 0) ~= 0 and "e" or "p") .. token
-    return ("%d:%s:%s"):format(version_of(base.stamp) + 1, id, token)
+    return stamps.next(base, token, (expire or 0) ~= 0 and "e" or "p")
   end,
 }

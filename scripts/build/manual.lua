@@ -31,8 +31,11 @@ end
 local function name_of(option)
   local long = "\\fB\\-\\-" .. escaped(option.name) .. "\\fR"
   local short = option.letter ~= cjson.null and "\\fB\\-" .. option.letter .. "\\fR, " or ""
-  local value = option.value ~= cjson.null and " \\fI" .. escaped(option.value) .. "\\fR" or ""
-  return short .. long .. value
+  local value = option.value ~= cjson.null and "\\fI" .. escaped(option.value) .. "\\fR"
+  if option.form == "optional" then
+    return ("%s%s[=%s]"):format(short, long, value)
+  end
+  return short .. long .. (value and " " .. value or "")
 end
 
 local function options_text()
@@ -98,11 +101,16 @@ local function names(list, describe)
   return table.concat(words, " ")
 end
 
+-- Whether the word behind an option is its value.
+local function takes_word(option)
+  return option.form ~= "none" and option.form ~= "optional"
+end
+
 -- The options that take a value, and of these the ones that take a file: as patterns of a case.
 local function patterns(holds)
   local words = {}
   for _, option in ipairs(known.options) do
-    if option.form ~= "none" and holds(option) then
+    if takes_word(option) and holds(option) then
       words[#words + 1] = "--" .. option.name
       words[#words + 1] = option.letter ~= cjson.null and "-" .. option.letter or nil
     end
@@ -123,7 +131,7 @@ _vlockrun() {
     case $before in
     %s) COMPREPLY=($(compgen -f -- "$word")) && return ;;
     -s|--store)
-        COMPREPLY=($(compgen -W 'plain watch ifeq' -- "$word")
+        COMPREPLY=($(compgen -W 'plain watch ifeq envelope' -- "$word")
             $(compgen -f -X '!*.lua' -- "$word"))
         return ;;
     %s) return ;;
@@ -145,7 +153,7 @@ end))))
 
 local function zsh_option(option)
   local help = option.help:gsub("[%[%]:\\]", "\\%0")
-  local action = option.form == "none" and ""
+  local action = not takes_word(option) and ""
     or (":%s:%s"):format(option.value:gsub(":", ""), takes_file(option) and "_files" or "")
   local long = quoted(("--%s[%s]%s"):format(option.name, help, action))
   return option.letter == cjson.null and long
@@ -178,7 +186,7 @@ lines = { "# Completion of fish for vlockrun; made by scripts/build/manual.lua."
 for _, option in ipairs(known.options) do
   lines[#lines + 1] = ("complete -c vlockrun %s-l %s %s-d %s"):format(
     option.letter ~= cjson.null and "-s " .. option.letter .. " " or "", option.name,
-    option.form == "none" and "" or takes_file(option) and "-r -F " or "-x ", quoted(option.help))
+    not takes_word(option) and "" or takes_file(option) and "-r -F " or "-x ", quoted(option.help))
 end
 for _, verb in ipairs(known.verbs) do
   lines[#lines + 1] = ("complete -c vlockrun -n __fish_use_subcommand -a %s -d %s"):format(

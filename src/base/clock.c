@@ -15,6 +15,11 @@ int64_t vlock_clock_now(void)
     return read_clock(CLOCK_MONOTONIC);
 }
 
+int64_t vlock_clock_read(const struct vlock_clock *clock)
+{
+    return clock->is_virtual ? clock->virtual_ns : vlock_clock_now();
+}
+
 int64_t vlock_clock_wall(void)
 {
     return read_clock(CLOCK_REALTIME);

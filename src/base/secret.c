@@ -33,10 +33,14 @@ bool vlock_secret_find(const char *text, size_t length, size_t *at, size_t *coun
             if (*c == ':' && !colon)
                 colon = c;
         }
-        const char *start = colon && sign && colon < sign ? colon + 1 : authority;
-        if (has_scheme && sign && start < sign) {
+        const char *start = authority, *stop = sign;
+        if (colon && sign && colon + 1 < sign)
+            start = colon + 1;
+        else if (colon && sign && colon < sign)
+            stop = colon; /* an empty password: the user stands alone */
+        if (has_scheme && sign && start < stop) {
             *at = (size_t)(start - text);
-            *count = (size_t)(sign - start);
+            *count = (size_t)(stop - start);
             return true;
         }
         from = authority;

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 struct vlock_timer {
-    int64_t when_ns; /* on vlock_clock_now()'s scale */
+    int64_t when_ns; /* on the scale of its loop's clock */
     int place;       /* in the heap, counted from 1; 0: not set */
 };
 

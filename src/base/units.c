@@ -2,6 +2,7 @@
 #include "base/units.h"
 
 #include <locale.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -103,15 +104,19 @@ int vlock_units_count(const char *text, size_t length, double *count, struct vlo
 
 void vlock_units_format_duration(int64_t ns, char text[24])
 {
-    static const struct unit shown[] = {{"h", 3600e9}, {"m", 60e9}, {"s", 1e9},
-                                        {"ms", 1e6},   {"us", 1e3}, {"ns", 1}};
+    /* `from`: what would have as many of the next smaller unit, rounded to three digits. */
+    static const struct {
+        const char *name;
+        double factor, from;
+    } shown[] = {{"h", 3600e9, 59.95 * 60e9}, {"m", 60e9, 59.95e9}, {"s", 1e9, 999.5e6},
+                 {"ms", 1e6, 999.5e3},        {"us", 1e3, 999.5},   {"ns", 1, 1}};
     const char *sign = ns < 0 ? "-" : "";
     double size = ns < 0 ? -(double)ns : (double)ns;
     for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
-        if (size >= shown[i].factor * 0.9995) {
-            double number = size / shown[i].factor;
-            if (number >= 999.5)
-                snprintf(text, 24, "%s%.0f%s", sign, number, shown[i].name);
+        if (size >= shown[i].from) {
+            double number = fmax(size / shown[i].factor, 1);
+            if (number >= 999.5) /* hours; not rounded up past the longest that can be read */
+                snprintf(text, 24, "%s%.0f%s", sign, floor(number), shown[i].name);
             else
                 snprintf(text, 24, "%s%.3g%s", sign, number, shown[i].name);
             put_point(text);

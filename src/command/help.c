@@ -39,7 +39,8 @@ static void print_option(const struct vlock_option *option, FILE *out)
                    ? snprintf(left, sizeof left, "-%c, --%s", option->letter, option->name)
                    : snprintf(left, sizeof left, "    --%s", option->name);
     if (option->value)
-        snprintf(left + used, sizeof left - (size_t)used, " %s", option->value);
+        snprintf(left + used, sizeof left - (size_t)used,
+                 option->form == FORM_OPTIONAL ? "[=%s]" : " %s", option->value);
     fprintf(out, "  %-*s ", TEXT_COLUMN - 3, left);
     print_wrapped(option->help, out);
 }
@@ -160,7 +161,8 @@ static void print_field(const char *name, const char *text, FILE *out)
 
 static void print_option_as_json(const struct vlock_option *option, const char *group, FILE *out)
 {
-    static const char *const forms[] = {"none", "text", "file", "duration", "count", "rate", "url"};
+    static const char *const forms[] = {"none",  "text", "file", "duration",
+                                        "count", "rate", "url",  "optional"};
     fprintf(out, "{\"name\":\"%s\"", option->name);
     print_field("letter", option->letter ? (char[]){option->letter, '\0'} : NULL, out);
     print_field("form", forms[option->form], out);

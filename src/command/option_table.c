@@ -8,10 +8,21 @@ const struct vlock_option vlock_options_known[] = {
     {"eval", 'e', FORM_TEXT, "CHUNK", "run this line of Lua instead of a file"},
     {NULL, 0, FORM_NONE, NULL, "The server"},
     {"url", 'u', FORM_URL, "URL",
-     "redis://[[user:]password@]host[:port][/db] or unix:///path; default for scripts: "
+     "redis://[[user:]password@]host[:port][/db], with rediss:// for TLS; unix:///path; "
+     "redis+cluster://host[:port],... for a cluster; redis+sentinel://host[:port],.../service[/db] "
+     "for a service with sentinels; default for scripts: "
      "$VLOCK_REDIS_URL, else, and for policies always, a private empty server"},
     {"password-file", 0, FORM_FILE, "FILE",
      "its first line is the password, where the URL has none ($REDISCLI_AUTH does too)"},
+    {"cacert", 0, FORM_FILE, "FILE",
+     "for TLS: the CA that the server's certificate is from, default: those of the system"},
+    {"cert", 0, FORM_FILE, "FILE", "for TLS: the client's certificate"},
+    {"cert-key", 0, FORM_FILE, "FILE", "for TLS: its key, without a passphrase"},
+    {"sni", 0, FORM_TEXT, "NAME",
+     "for TLS: whom the server's certificate must be for, and whom to ask for; default: the host "
+     "of the URL"},
+    {"insecure", 0, FORM_NONE, NULL,
+     "for TLS: take whoever answers for the server, and give it passwords and data"},
     {NULL, 0, FORM_NONE, NULL, "A policy under contention"},
     {"workers", 'w', FORM_COUNT, "N", "clients that update, default 50"},
     {"keys", 'k', FORM_COUNT, "N", "keys they share, default 1"},
@@ -26,9 +37,13 @@ const struct vlock_option vlock_options_known[] = {
     {"value-size", 0, FORM_COUNT, "BYTES", "of a value, default: as long as the counter"},
     {"connections", 'c', FORM_COUNT, "N", "connections, default one per worker, at most 64"},
     {"store", 's', FORM_TEXT, "NAME|FILE",
-     "how cells are read and committed: plain (default), watch, ifeq, or a file of your own"},
+     "how cells are read and committed: plain (default), watch, ifeq, envelope, or a "
+     "file of your own"},
     {"combine", 0, FORM_NONE, NULL,
      "workers that update the same key at the same time make one commit together"},
+    {"sim", 0, FORM_OPTIONAL, "MODEL",
+     "simulate network and server in virtual time: loopback (default), lan, wan, aws, or a file of "
+     "your own; the same --seed, the same result"},
     {"param", 'p', FORM_TEXT, "NAME=VALUE",
      "a parameter of the policy: backoff.base=5ms; the bare name where one part has it"},
     {"runs", 0, FORM_COUNT, "N",
@@ -47,11 +62,20 @@ const struct vlock_option vlock_options_known[] = {
      "a line on standard error every so often, while it runs"},
     {"history", 0, FORM_FILE, "FILE",
      "write down every attempt of every run, as JSON lines; vlockrun verify FILE checks it"},
+    {"trace", 0, FORM_FILE, "FILE",
+     "what each worker did when, in Chrome's trace format, for ui.perfetto.dev"},
     {NULL, 0, FORM_NONE, NULL, "In general"},
     {"json", 0, FORM_NONE, NULL,
      "one JSON document on standard output; all else goes to standard error"},
     {"seed", 0, FORM_COUNT, "N", "start of all random numbers, default: from the system"},
-    {"timeout", 0, FORM_DURATION, "TIME", "end the run after this time"},
+    {"timeout", 0, FORM_DURATION, "TIME",
+     "end the run after this time; what Lua cannot interrupt, 5 s later by force"},
+    {"max-memory", 0, FORM_COUNT, "BYTES",
+     "what Lua code and its values may take, from 1M, and what needs more is an error; default: no "
+     "bound"},
+    {"busy-poll", 0, FORM_DURATION, "TIME",
+     "look for a reply for so long before sleeping, where replies come that soon and nobody else "
+     "needs the processor; default 200us; 0: sleep at once"},
     {"no-color", 0, FORM_NONE, NULL, "no colours on a terminal"},
     {"help", 'h', FORM_NONE, NULL, "the options; behind a verb, what it does"},
     {"version", 'V', FORM_NONE, NULL, "versions of vlock and of what it runs on"},
@@ -71,8 +95,8 @@ const struct vlock_verb vlock_verbs[] = {
      "commit stands on the one before it. Exit code 0: all are whole; 4: one is\n"
      "broken, and the first culprits are named; 2: the file is no history.\n",
      "I"},
-    {"list", "", "the policies and stores that are found",
-     "Names every retry, backoff, merge and store, with what it says of itself.\n"
+    {"list", "", "the policies, stores and models that are found",
+     "Names every retry, backoff, merge, store and model, with what each is for.\n"
      "Files of your own are found in ./lua, in the folders of VLOCK_PATH, and in\n"
      "$XDG_DATA_HOME/vlock/lua.\n",
      ""},

@@ -15,6 +15,7 @@ enum vlock_form {
     FORM_COUNT,    /* a whole number ≥ 0, 10k, 1M */
     FORM_RATE,     /* a number > 0, 0.5, 10k */
     FORM_URL,      /* of a server */
+    FORM_OPTIONAL, /* a text behind =, or none */
 };
 
 struct vlock_option {

@@ -1,16 +1,19 @@
 /* The command line of vlockrun: see options.h. */
 #include "command/options.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/nearest.h"
+#include "base/clock.h"
 #include "base/units.h"
 #include "base/url.h"
 #include "command/option_table.h"
 
 #define NAME_LIMIT 64 /* options that a mistyped one is compared with */
+#define LEAST_MEMORY 1e6
 
 static int refuse_unknown(const char *given, struct vlock_error *error)
 {
@@ -53,6 +56,9 @@ static int check_form(const struct vlock_option *option, const char *value,
                                      "10k or 1M",
                                      value);
     }
+    if (result == 0 && strcmp(option->name, "max-memory") == 0 && count < LEAST_MEMORY)
+        result = vlock_error_set(&reason, VLOCK_ERR_USAGE,
+                                 "\"%.40s\" is too little for anything to run: at least 1M", value);
     if (option->form == FORM_URL) {
         struct vlock_url url;
         result = vlock_url_parse(value, &url, &reason);
@@ -64,27 +70,53 @@ static int check_form(const struct vlock_option *option, const char *value,
                : vlock_error_set(error, VLOCK_ERR_USAGE, "--%s: %s", option->name, reason.message);
 }
 
+/* Where a flag, or a text, is kept; -1: this option is no such. */
+static long place_of(const char *name, bool is_flag)
+{
+    static const struct {
+        const char *name;
+        bool is_flag;
+        size_t place;
+    } kept[] = {
+        {"help", true, offsetof(struct vlock_command_line, wants_help)},
+        {"eval", true, offsetof(struct vlock_command_line, has_chunk)}, /* that there is one */
+        {"json", true, offsetof(struct vlock_command_line, wants_json)},
+        {"version", true, offsetof(struct vlock_command_line, wants_version)},
+        {"insecure", true, offsetof(struct vlock_command_line, is_insecure)},
+        {"url", false, offsetof(struct vlock_command_line, url)},
+        {"password-file", false, offsetof(struct vlock_command_line, password_file)},
+        {"cacert", false, offsetof(struct vlock_command_line, ca)},
+        {"cert", false, offsetof(struct vlock_command_line, certificate)},
+        {"cert-key", false, offsetof(struct vlock_command_line, certificate_key)},
+        {"sni", false, offsetof(struct vlock_command_line, server_name)},
+    };
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        if (kept[i].is_flag == is_flag && strcmp(kept[i].name, name) == 0)
+            return (long)kept[i].place;
+    return -1;
+}
+
 /* Options that the command itself needs are kept here as well. */
 static int take(struct vlock_command_line *line, const struct vlock_option *option,
                 const char *value, struct vlock_error *error)
 {
     double count;
+    int64_t ns;
     if (check_form(option, value ? value : "", error) != 0)
         return -1;
-    if (strcmp(option->name, "help") == 0)
-        line->wants_help = true;
-    else if (strcmp(option->name, "eval") == 0)
-        line->has_chunk = true;
-    else if (strcmp(option->name, "json") == 0)
-        line->wants_json = true;
-    else if (strcmp(option->name, "version") == 0)
-        line->wants_version = true;
-    else if (strcmp(option->name, "url") == 0)
-        line->url = value;
-    else if (strcmp(option->name, "password-file") == 0)
-        line->password_file = value;
+    long flag = place_of(option->name, true), text = place_of(option->name, false);
+    if (flag >= 0)
+        *(bool *)((char *)line + flag) = true;
+    else if (text >= 0)
+        *(const char **)(void *)((char *)line + text) = value;
     else if (strcmp(option->name, "timeout") == 0)
         vlock_units_duration(value, strlen(value), &line->timeout_ns, NULL);
+    else if (strcmp(option->name, "busy-poll") == 0 &&
+             vlock_units_duration(value, strlen(value), &ns, NULL) == 0)
+        line->busy_poll = ns == 0 ? -1 : (double)ns / VLOCK_NS_PER_SECOND;
+    else if (strcmp(option->name, "max-memory") == 0 &&
+             vlock_units_count(value, strlen(value), &count, NULL) == 0)
+        line->max_memory = (size_t)count;
     else if (strcmp(option->name, "seed") == 0 &&
              vlock_units_count(value, strlen(value), &count, NULL) == 0)
         line->seed = (uint64_t)count;
@@ -114,7 +146,7 @@ static int parse_option(int argc, char **argv, int *at, struct vlock_command_lin
         return refuse_unknown(given, error);
     if (option->form == FORM_NONE && value)
         return vlock_error_set(error, VLOCK_ERR_USAGE, "--%s takes no value", option->name);
-    if (option->form != FORM_NONE && !value) {
+    if (option->form != FORM_NONE && option->form != FORM_OPTIONAL && !value) {
         if (*at + 1 >= argc)
             return vlock_error_set(error, VLOCK_ERR_USAGE, "--%s needs a value: %s", option->name,
                                    option->value);

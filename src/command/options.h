@@ -15,8 +15,13 @@
 struct vlock_command_line {
     const char *url;           /* --url, else NULL */
     const char *password_file; /* --password-file, else NULL */
+    /* --cacert, --cert, --cert-key, --sni, else NULL; --insecure */
+    const char *ca, *certificate, *certificate_key, *server_name;
+    bool is_insecure;
     uint64_t seed;             /* 0: not given */
     int64_t timeout_ns;        /* 0: none */
+    double busy_poll;          /* seconds; negative: none; 0: the default */
+    size_t max_memory;         /* bytes; 0: no bound */
     bool wants_help, wants_version, wants_json;
     bool has_chunk;    /* --eval was given */
     bool is_bare;      /* nothing to run: neither FILE nor --eval nor a verb */

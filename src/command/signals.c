@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,18 +17,31 @@
 static vlock_engine *volatile running_engine; /* NULL: none */
 static volatile sig_atomic_t interrupted_by;  /* the first signal */
 static volatile time_t interrupted_at;        /* seconds on the monotonic clock */
-static const char *volatile timeout_reason = "the --timeout is over";
+static const char *volatile reason; /* of the interrupt */
 
 bool vlock_signals_blame_script(void)
 {
     return interrupted_by == SIGALRM || interrupted_by == SIGVTALRM;
 }
 
+static void say(const char *text)
+{
+    for (size_t left = strlen(text); left > 0;) {
+        ssize_t written = write(STDERR_FILENO, text, left);
+        if (written <= 0)
+            return;
+        text += written;
+        left -= (size_t)written;
+    }
+}
+
 static void leave_at_once(void)
 {
-    static const char message[] = "vlockrun: the script does not end: leaving it\n";
-    if (write(STDERR_FILENO, message, sizeof message - 1) < 0)
-        _exit(VLOCK_EXIT_INTERRUPTED);
+    say("vlockrun: ");
+    say(reason);
+    say(", and the script does not end: it is in what Lua cannot interrupt, as a pattern match or "
+        "a finalizer (__gc). It is left as it is: what it was about to write may be applied or "
+        "not\n");
     /* The private server goes with us: its supervisor sees to it. */
     _exit(vlock_signals_blame_script() ? VLOCK_EXIT_SCRIPT : VLOCK_EXIT_INTERRUPTED);
 }
@@ -51,9 +65,10 @@ static void on_signal(int number)
         leave_at_once(); /* the watchdog's alarm, or a second Ctrl-C */
     interrupted_by = number;
     interrupted_at = now.tv_sec;
+    reason = number == SIGALRM ? "the --timeout is over" : "interrupted";
     if (running_engine) {
         vlock_has_turned(running_engine); /* the question is about what comes from here on */
-        vlock_interrupt(running_engine, number == SIGALRM ? timeout_reason : "interrupted");
+        vlock_interrupt(running_engine, reason);
     }
     alarm(WATCHDOG_SECONDS);
     errno = saved;
@@ -67,8 +82,8 @@ static void on_tick(int number)
     stuck_ticks = running_engine && vlock_is_stuck(running_engine) ? stuck_ticks + 1 : 0;
     if (stuck_ticks == 2 && !interrupted_by) {
         interrupted_by = number;
-        vlock_interrupt(running_engine,
-                        "it runs for 2 s without waiting for anything: an endless loop?");
+        reason = "it runs for 2 s without waiting for anything: an endless loop?";
+        vlock_interrupt(running_engine, reason);
         alarm(WATCHDOG_SECONDS);
     }
     errno = saved;

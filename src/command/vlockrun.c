@@ -57,6 +57,13 @@ static int run(const struct vlock_command_line *line, struct vlock_error *error)
                                              : NULL,
         .private_server = true,
         .seed = line->seed,
+        .busy_poll = line->busy_poll,
+        .tls_ca = line->ca,
+        .tls_certificate = line->certificate,
+        .tls_key = line->certificate_key,
+        .tls_server_name = line->server_name,
+        .tls_insecure = line->is_insecure,
+        .max_memory = line->max_memory,
         .log = print_log,
     };
     if (vlock_password_find(line->password_file, secret, sizeof secret, &options.password, error) !=
@@ -76,6 +83,7 @@ static int run(const struct vlock_command_line *line, struct vlock_error *error)
     else if (vlock_run_string(engine, source, sizeof source - 1, "=vlockrun", &arguments,
                               take_exit_code, &code, error) != 0)
         code = exit_code_of(error);
+    fflush(stdout); /* finalizers that do not end cost no result */
     vlock_signals_release();
     vlock_close(engine);
     alarm(0);

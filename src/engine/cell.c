@@ -21,7 +21,8 @@ struct call {
     const struct vlock_state *expected;
     vlock_update_callback *callback; /* update */
     void *user;
-    bool has_begun; /* what happens from here on may apply it */
+    bool has_begun;          /* what happens from here on may apply it */
+    int64_t commands_before; /* handed to connections */
     enum vlock_outcome outcome;
     struct vlock_state *state; /* may be NULL */
     struct vlock_error *error;
@@ -101,17 +102,24 @@ static int l_compute(lua_State *L)
     }
 }
 
+/* Called when key, options, policy and store have been found to make sense. */
+static int l_begin(lua_State *L)
+{
+    struct call *call = lua_touserdata(L, lua_upvalueindex(1));
+    call->has_begun = true;
+    return 0;
+}
+
+/* Nothing of a policy or a store runs in here: only a task's code can be interrupted. */
 static int l_prepare(lua_State *L)
 {
     static const char *const names[] = {"get", "compare_and_set", "update"};
     struct call *call = lua_touserdata(L, 1);
     push_embedding(L, names[call->verb]);
+    lua_pushlightuserdata(L, call);
+    lua_pushcclosure(L, l_begin, 1);
     lua_pushlstring(L, call->key, call->key_size);
     push_options(L, call->options);
-    push_embedding(L, "begin");
-    lua_pushvalue(L, -3);
-    lua_pushvalue(L, -3);
-    lua_call(L, 2, 0);
     if (call->verb == VERB_UPDATE) {
         lua_pushlightuserdata(L, call);
         lua_pushcclosure(L, l_compute, 1);
@@ -126,7 +134,6 @@ static int l_prepare(lua_State *L)
             lua_pushinteger(L, call->expected ? (lua_Integer)call->expected->version : 0);
         lua_pushboolean(L, call->expected && call->expected->value);
     }
-    call->has_begun = true;
     return lua_gettop(L) - 1;
 }
 
@@ -154,7 +161,9 @@ static const struct {
     {"aborted", VLOCK_FAILED, VLOCK_ERR_GAVE_UP},
     {"refused", VLOCK_FAILED, VLOCK_ERR_REPLY},
     {"unreachable", VLOCK_FAILED, VLOCK_ERR_UNREACHABLE},
+    {"memory", VLOCK_FAILED, VLOCK_ERR_MEMORY},
     {"failed", VLOCK_FAILED, VLOCK_ERR_SCRIPT},
+    {"misuse", VLOCK_FAILED, VLOCK_ERR_USAGE},
 };
 
 /* Stack: 1 the call, 2 the outcome's name, 3 value, 4 version, 5 stamp; or 3 the reason. */
@@ -189,7 +198,8 @@ static int l_finish(lua_State *L)
     return 0;
 }
 
-/* Runs protected: 1 the call, 2 whether it was cut before it was sent. */
+/* Runs protected: 1 the call, 2 whether it was cut before it was sent, 3 whether no command was
+ * sent at all. */
 static int l_tell_fate(lua_State *L)
 {
     struct call *call = lua_touserdata(L, 1);
@@ -197,8 +207,10 @@ static int l_tell_fate(lua_State *L)
     lua_pushlstring(L, call->key, call->key_size);
     push_options(L, call->options);
     lua_pushvalue(L, 2);
+    lua_pushvalue(L, 3);
+    lua_remove(L, 3);
     lua_remove(L, 2);
-    lua_call(L, 3, 4);
+    lua_call(L, 4, 4);
     if (lua_isnil(L, 2))
         call->outcome = VLOCK_FAILED;
     else if (strcmp(luaL_checkstring(L, 2), "committed") == 0)
@@ -217,7 +229,8 @@ static enum vlock_outcome outcome_of_cut(vlock_engine *engine, struct call *call
     lua_pushcfunction(L, l_tell_fate);
     lua_pushlightuserdata(L, call);
     lua_pushboolean(L, vlock_engine_was_cut_before_sending(engine));
-    if (lua_pcall(L, 2, 0, 0) != LUA_OK)
+    lua_pushboolean(L, vlock_engine_commands(engine) == call->commands_before);
+    if (lua_pcall(L, 3, 0, 0) != LUA_OK)
         lua_pop(L, 1);
     return call->outcome;
 }
@@ -225,6 +238,7 @@ static enum vlock_outcome outcome_of_cut(vlock_engine *engine, struct call *call
 static enum vlock_outcome run_call(vlock_engine *engine, struct call *call)
 {
     struct vlock_error error;
+    call->commands_before = vlock_engine_commands(engine);
     if (vlock_engine_call(engine, l_prepare, l_finish, call, &error) == 0)
         return call->outcome;
     enum vlock_outcome outcome = outcome_of_cut(engine, call);

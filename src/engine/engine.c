@@ -18,10 +18,13 @@
 #include "lua/lib_random.h"
 #include "lua/lib_redis.h"
 #include "lua/lib_reply.h"
+#include "lua/lib_sim.h"
 #include "lua/lib_task.h"
 #include "lua/lib_text.h"
+#include "lua/reply.h"
 #include "net/link.h"
 #include "base/numeric_locale.h"
+#include "net/tls.h"
 #include "process/private_server.h"
 #include "base/random.h"
 #include "task/scheduler.h"
@@ -29,6 +32,8 @@
 
 #define CONNECT_TIMEOUT_SECONDS 5
 #define COMMAND_TIMEOUT_SECONDS 10
+#define BUSY_POLL_SECONDS 0.0002
+#define LEAST_MEMORY 1000000 /* bytes: an engine alone has half of it */
 
 /* ---- what the `redis` library and the scheduler ask ---- */
 
@@ -84,17 +89,79 @@ static const char *server_password(void *opaque)
     return engine->url ? engine->password : NULL;
 }
 
+/* ---- TLS ---- */
+
+static int open_tls(struct vlock_engine *engine, const struct vlock_options *options,
+                    struct vlock_error *error)
+{
+    engine->tls = vlock_tls_context_new(
+        &(struct vlock_tls_settings){
+            .ca = options->tls_ca,
+            .certificate = options->tls_certificate,
+            .key = options->tls_key,
+            .server_name = options->tls_server_name,
+            .is_insecure = options->tls_insecure,
+        },
+        error);
+    return engine->tls ? 0 : -1;
+}
+
+static bool mentions_tls(const struct vlock_options *options)
+{
+    return options->tls_ca || options->tls_certificate || options->tls_key ||
+           options->tls_server_name || options->tls_insecure;
+}
+
+/* Where nothing was said of it when the engine was opened. */
+static struct vlock_tls_context *tls(void *opaque, struct vlock_error *error)
+{
+    struct vlock_engine *engine = opaque;
+    static const struct vlock_options defaults;
+    if (!engine->tls)
+        open_tls(engine, &defaults, error);
+    return engine->tls;
+}
+
 /* ---- setting up the Lua state ---- */
 
 struct setup {
     struct vlock_engine *engine;
+    const struct vlock_options *options;
     uint64_t seed;
 };
 
-/* Puts vlock.core, vlock.lab_core, vlock.files, vlock.redis_core and cjson into the table on top of
- * the stack. */
+static int64_t ns_from_seconds(double seconds, double fallback)
+{
+    return (int64_t)((seconds > 0 && seconds < 1e9 ? seconds : fallback) *
+                     (double)VLOCK_NS_PER_SECOND);
+}
+
+static void add_scheduler(lua_State *L, const struct setup *setup)
+{
+    double busy_poll = setup->options->busy_poll;
+    struct vlock_scheduler *scheduler = vlock_scheduler_new(L);
+    setup->engine->scheduler = scheduler;
+    vlock_scheduler_set_log(scheduler, log_warning, setup->engine);
+    if (busy_poll >= 0)
+        vlock_scheduler_set_busy_poll(scheduler, ns_from_seconds(busy_poll, BUSY_POLL_SECONDS));
+}
+
+/* Lua makes the type of its large buffers at the first of them, in steps. Where memory runs out
+ * between these, no large buffer can be had in this state any more: so it is made beforehand. */
+static void make_buffer_type(lua_State *L)
+{
+    luaL_Buffer buffer;
+    luaL_buffinitsize(L, &buffer, 2 * LUAL_BUFFERSIZE);
+    luaL_pushresult(&buffer);
+    lua_pop(L, 1);
+}
+
+/* Puts vlock.core, vlock.lab_core, vlock.sim_core, vlock.files, vlock.redis_core and cjson into the
+ * table on top of the stack. */
 static void put_libraries(lua_State *L, const struct setup *setup)
 {
+    make_buffer_type(L);
+    vlock_reply_register(L);
     lua_newtable(L);
     vlock_lib_task_add(L);
     vlock_lib_text_add(L);
@@ -107,6 +174,8 @@ static void put_libraries(lua_State *L, const struct setup *setup)
     lua_setfield(L, -2, "vlock.core");
     vlock_lib_lab_open(L);
     lua_setfield(L, -2, "vlock.lab_core");
+    vlock_lib_sim_open(L);
+    lua_setfield(L, -2, "vlock.sim_core");
     vlock_lib_files_open(L);
     lua_setfield(L, -2, "vlock.files");
     vlock_lib_redis_open(L, &setup->engine->redis);
@@ -129,8 +198,9 @@ void vlock_engine_push_core(lua_State *L, const char *field)
 static int l_set_up(lua_State *L)
 {
     struct setup *setup = lua_touserdata(L, 1);
-    setup->engine->scheduler = vlock_scheduler_new(L);
-    vlock_scheduler_set_log(setup->engine->scheduler, log_warning, setup->engine);
+    add_scheduler(L, setup);
+    if (setup->engine->memory.limit)
+        vlock_scheduler_set_memory_bound(setup->engine->scheduler, &setup->engine->memory);
     luaL_openlibs(L);
     /* Most of what an update makes is dead at its end: measured 14 % more commits than
      * incremental. */
@@ -153,18 +223,11 @@ static int l_set_up(lua_State *L)
 static int l_set_up_guest(lua_State *L)
 {
     struct setup *setup = lua_touserdata(L, 1);
-    setup->engine->scheduler = vlock_scheduler_new(L);
-    vlock_scheduler_set_log(setup->engine->scheduler, log_warning, setup->engine);
+    add_scheduler(L, setup);
     vlock_scheduler_be_guest(setup->engine->scheduler);
     lua_newtable(L);
     put_libraries(L, setup);
     return 1;
-}
-
-static int64_t ns_from_seconds(double seconds, int fallback)
-{
-    return (int64_t)((seconds > 0 && seconds < 1e9 ? seconds : fallback) *
-                     (double)VLOCK_NS_PER_SECOND);
 }
 
 static bool copy_text(char **copy, const char *text)
@@ -193,11 +256,16 @@ static vlock_engine *new_engine(const struct vlock_options *options, struct vloc
     engine->redis = (struct vlock_redis_host){
         .server_url = server_url,
         .server_password = server_password,
+        .tls = tls,
         .log = log_message,
         .engine = engine,
         .connect_timeout_ns = ns_from_seconds(options->connect_timeout, CONNECT_TIMEOUT_SECONDS),
         .command_timeout_ns = ns_from_seconds(options->command_timeout, COMMAND_TIMEOUT_SECONDS),
     };
+    if (mentions_tls(options) && open_tls(engine, options, error) != 0) {
+        vlock_close(engine);
+        return NULL;
+    }
     return engine;
 }
 
@@ -214,12 +282,33 @@ static bool pick_seed(uint64_t *seed)
     return true;
 }
 
+/* Where the code is that wants more memory than there may be. */
+static void tell_place(void *owner, char *text, size_t size)
+{
+    struct vlock_engine *engine = owner;
+    if (engine->scheduler)
+        vlock_scheduler_tell_place(engine->scheduler, text, size);
+}
+
+static void bound_memory(struct vlock_engine *engine, size_t limit)
+{
+    struct vlock_memory_bound *bound = &engine->memory;
+    int kilobytes = lua_gc(engine->L, LUA_GCCOUNT), rest = lua_gc(engine->L, LUA_GCCOUNTB);
+    bound->limit = limit;
+    bound->used = (size_t)kilobytes * 1024 + (size_t)rest;
+    bound->tell_place = tell_place;
+    bound->owner = engine;
+    bound->allocate = lua_getallocf(engine->L, &bound->user);
+    lua_setallocf(engine->L, vlock_memory_bound_allocate, bound);
+}
+
 /* Sets up L for the engine; `results` values of `set_up` stay on its stack. Where it fails the
  * engine is closed. */
 static vlock_engine *set_up_state(vlock_engine *engine, lua_State *L, lua_CFunction set_up,
-                                  int results, uint64_t seed, struct vlock_error *error)
+                                  int results, const struct vlock_options *options,
+                                  struct vlock_error *error)
 {
-    struct setup setup = {.engine = engine, .seed = seed};
+    struct setup setup = {.engine = engine, .options = options, .seed = options->seed};
     if (!pick_seed(&setup.seed)) {
         vlock_error_set(error, VLOCK_ERR_SYSTEM, "the system gives no random bytes");
         vlock_close(engine);
@@ -227,8 +316,11 @@ static vlock_engine *set_up_state(vlock_engine *engine, lua_State *L, lua_CFunct
     }
     lua_pushcfunction(L, set_up);
     lua_pushlightuserdata(L, &setup);
-    if (lua_pcall(L, 1, results, 0) != LUA_OK) {
-        vlock_error_set(error, VLOCK_ERR_SCRIPT, "%s", lua_tostring(L, -1));
+    int status = lua_pcall(L, 1, results, 0);
+    if (status != LUA_OK) {
+        const char *bound = vlock_memory_bound_text(&engine->memory);
+        vlock_error_set(error, status == LUA_ERRMEM ? VLOCK_ERR_MEMORY : VLOCK_ERR_SYSTEM, "%s",
+                        status == LUA_ERRMEM && bound ? bound : lua_tostring(L, -1));
         vlock_close(engine);
         return NULL;
     }
@@ -245,12 +337,20 @@ vlock_engine *vlock_open(const struct vlock_options *options, struct vlock_error
         return NULL;
     if (options->url)
         vlock_url_clear(&url);
+    if (options->max_memory && options->max_memory < LEAST_MEMORY) {
+        vlock_error_set(error, VLOCK_ERR_USAGE,
+                        "max_memory: %zu bytes are too few for an engine: at least 1M",
+                        options->max_memory);
+        return NULL;
+    }
     vlock_engine *engine = new_engine(options, error);
     if (!engine)
         return NULL;
     engine->L = luaL_newstate();
+    if (engine->L && options->max_memory)
+        bound_memory(engine, options->max_memory);
     if (engine->L)
-        return set_up_state(engine, engine->L, l_set_up, 0, options->seed, error);
+        return set_up_state(engine, engine->L, l_set_up, 0, options, error);
     vlock_error_set(error, VLOCK_ERR_MEMORY, "out of memory");
     vlock_close(engine);
     return NULL;
@@ -260,7 +360,7 @@ vlock_engine *vlock_engine_attach(lua_State *thread, const struct vlock_options 
                                   struct vlock_error *error)
 {
     vlock_engine *engine = new_engine(options, error);
-    return engine ? set_up_state(engine, thread, l_set_up_guest, 1, options->seed, error) : NULL;
+    return engine ? set_up_state(engine, thread, l_set_up_guest, 1, options, error) : NULL;
 }
 
 static void end_engine(vlock_engine *engine)
@@ -269,6 +369,7 @@ static void end_engine(vlock_engine *engine)
     if (engine->L)
         lua_close(engine->L); /* its finalizers let go of their links, and end the scheduler */
     vlock_private_server_stop(engine->server);
+    vlock_tls_context_free(engine->tls);
     if (engine->password)
         explicit_bzero(engine->password, strlen(engine->password));
     free(engine->password);
@@ -357,7 +458,7 @@ const char *vlock_version(void)
 const char *vlock_library_versions(void)
 {
     static char text[160]; /* the same in every engine */
-    snprintf(text, sizeof text, "%s, %s.%s, %s", vlock_link_library(), LUA_VERSION,
-             LUA_VERSION_RELEASE, vlock_scheduler_library());
+    snprintf(text, sizeof text, "%s, %s.%s, %s, %s", vlock_link_library(), LUA_VERSION,
+             LUA_VERSION_RELEASE, vlock_scheduler_library(), vlock_tls_library());
     return text;
 }

@@ -33,6 +33,9 @@ void vlock_engine_call_out(const vlock_engine *engine, bool begins);
 int vlock_engine_call(vlock_engine *engine, lua_CFunction prepare, lua_CFunction finish,
                       void *argument, struct vlock_error *error);
 
+/* Commands that were handed to connections since it was opened. */
+int64_t vlock_engine_commands(const vlock_engine *engine);
+
 /* Of the run that ended last, early: whether it waited for the reply to a command that was never
  * sent, and so will not run. */
 bool vlock_engine_was_cut_before_sending(const vlock_engine *engine);

@@ -6,6 +6,7 @@
 #include <locale.h>
 #include <sys/types.h>
 
+#include "base/memory_bound.h"
 #include "engine/engine.h"
 #include "lua/lib_redis.h"
 #include "task/scheduler.h"
@@ -16,6 +17,8 @@ struct vlock_engine {
     struct vlock_scheduler *scheduler;
     struct vlock_private_server *server;
     struct vlock_redis_host redis;
+    struct vlock_tls_context *tls; /* NULL: not wanted yet */
+    struct vlock_memory_bound memory;
     char *url;
     char *password;
     bool private_server;

@@ -67,10 +67,17 @@ static int l_open(lua_State *L)
         .password = text_field(L, "password"),
         .connect_timeout = number_field(L, "connect_timeout"),
         .command_timeout = number_field(L, "command_timeout"),
+        .busy_poll = number_field(L, "busy_poll"),
+        .tls_ca = text_field(L, "tls_ca"),
+        .tls_certificate = text_field(L, "tls_certificate"),
+        .tls_key = text_field(L, "tls_key"),
+        .tls_server_name = text_field(L, "tls_server_name"),
         .log = print_log,
     };
     lua_getfield(L, 1, "private_server");
     options.private_server = lua_toboolean(L, -1);
+    lua_getfield(L, 1, "tls_insecure");
+    options.tls_insecure = lua_toboolean(L, -1);
     lua_getfield(L, 1, "seed");
     options.seed = (uint64_t)lua_tointeger(L, -1);
 

@@ -61,7 +61,8 @@ static int l_finish(lua_State *L)
         lua_pushnil(L);
     struct vlock_reply *reply = vlock_reply_from_lua(L, 3);
     if (!reply)
-        return luaL_error(L, "what the script returned is nested too deeply");
+        return luaL_error(L, "what the script returned is nested too deeply, or needs more memory "
+                             "than there is");
     vlock_engine_call_out(engine, true);
     engine->callback(engine->callback_user, reply);
     vlock_engine_call_out(engine, false);
@@ -69,10 +70,15 @@ static int l_finish(lua_State *L)
     return 0;
 }
 
-static int fail_with_top(lua_State *L, struct vlock_error *error)
+static int fail_with_top(vlock_engine *engine, lua_State *L, struct vlock_error *error)
 {
-    const char *message = lua_tostring(L, -1);
-    vlock_error_set(error, VLOCK_ERR_SCRIPT, "%s", message ? message : "an error that is no text");
+    const char *message = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+    if (vlock_shortage_is_meant(L, -1))
+        vlock_error_set(error, VLOCK_ERR_MEMORY, "%s",
+                        vlock_scheduler_shortage(engine->scheduler));
+    else
+        vlock_error_set(error, VLOCK_ERR_SCRIPT, "%s",
+                        message ? message : "an error that is no text");
     lua_pop(L, 1);
     return -1;
 }
@@ -89,7 +95,7 @@ static int start(vlock_engine *engine, const char *source, size_t length, const 
     lua_pushcfunction(L, l_start);
     lua_pushlightuserdata(L, &what);
     if (lua_pcall(L, 1, 1, 0) != LUA_OK)
-        return fail_with_top(L, error);
+        return fail_with_top(engine, L, error);
     engine->callback = callback;
     engine->callback_user = user;
     return vlock_scheduler_start(engine->scheduler, L, error);
@@ -118,7 +124,7 @@ static int turn(vlock_engine *engine, bool waits, struct vlock_error *error)
         lua_insert(L, -2);
         lua_pushlightuserdata(L, engine);
         lua_insert(L, -2);
-        return lua_pcall(L, 2, 0, 0) == LUA_OK ? 0 : fail_with_top(L, error);
+        return lua_pcall(L, 2, 0, 0) == LUA_OK ? 0 : fail_with_top(engine, L, error);
     }
     lua_pop(L, 1);
     return 0;
@@ -158,8 +164,8 @@ int vlock_engine_call(vlock_engine *engine, lua_CFunction prepare, lua_CFunction
     lua_pushcfunction(L, prepare);
     lua_pushlightuserdata(L, argument);
     if (lua_pcall(L, 2, 1, 0) != LUA_OK) {
-        fail_with_top(L, error);
-        if (error)
+        fail_with_top(engine, L, error);
+        if (error && error->code == VLOCK_ERR_SCRIPT)
             error->code = VLOCK_ERR_USAGE;
         return -1;
     }
@@ -176,7 +182,12 @@ int vlock_engine_call(vlock_engine *engine, lua_CFunction prepare, lua_CFunction
     lua_insert(L, -2);
     lua_pushlightuserdata(L, argument);
     lua_insert(L, -2);
-    return lua_pcall(L, 3, 0, 0) == LUA_OK ? 0 : fail_with_top(L, error);
+    return lua_pcall(L, 3, 0, 0) == LUA_OK ? 0 : fail_with_top(engine, L, error);
+}
+
+int64_t vlock_engine_commands(const vlock_engine *engine)
+{
+    return vlock_scheduler_links(engine->scheduler)->commands;
 }
 
 bool vlock_engine_was_cut_before_sending(const vlock_engine *engine)

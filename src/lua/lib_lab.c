@@ -4,15 +4,13 @@
 #include <lauxlib.h>
 #include <math.h>
 #include <stdint.h>
-#include <stdio.h>
 
-#include "base/chain.h"
 #include "base/clock.h"
 #include "base/histogram.h"
+#include "lua/chain_record.h"
 #include "process/cleanup.h"
 
 #define HISTOGRAM_TYPE "vlock.histogram"
-#define CHAIN_TYPE "vlock.chain"
 #define CLEANUP_TYPE "vlock.cleanup"
 #define MOST_WORDS 16
 
@@ -110,125 +108,6 @@ static int l_histogram_gc(lua_State *L)
     return 0;
 }
 
-/* ---- chains of commits ---- */
-
-static struct vlock_chain *check_chain(lua_State *L, int index)
-{
-    return *(struct vlock_chain **)luaL_checkudata(L, index, CHAIN_TYPE);
-}
-
-/* A state of the cell, from two arguments: the text that names it, and its content, a text or nil
- * (absent). */
-static struct vlock_chain_state check_state(lua_State *L, int index)
-{
-    size_t length;
-    const char *name = luaL_checklstring(L, index, &length);
-    struct vlock_chain_state state = {vlock_chain_id(name, length), 0};
-    if (!lua_isnoneornil(L, index + 1)) {
-        const char *content = luaL_checklstring(L, index + 1, &length);
-        /* Never that of an absent one. */
-        state.content = (uint32_t)vlock_chain_id(content, length) | 1;
-    }
-    return state;
-}
-
-/* id(text): 16 hexadecimal digits that stand for it. */
-static int l_id(lua_State *L)
-{
-    size_t length;
-    const char *text = luaL_checklstring(L, 1, &length);
-    char digits[17];
-    snprintf(digits, sizeof digits, "%016llx", (unsigned long long)vlock_chain_id(text, length));
-    lua_pushstring(L, digits);
-    return 1;
-}
-
-/* chain(): an empty one, for one key. */
-static int l_chain(lua_State *L)
-{
-    struct vlock_chain **place = lua_newuserdatauv(L, sizeof *place, 0);
-    *place = NULL;
-    luaL_setmetatable(L, CHAIN_TYPE);
-    *place = vlock_chain_new();
-    if (!*place)
-        return luaL_error(L, "out of memory");
-    return 1;
-}
-
-/* c:commit(base, base's content, made, made's content): a commit that somebody was told of. */
-static int l_commit(lua_State *L)
-{
-    if (vlock_chain_commit(check_chain(L, 1), check_state(L, 2), check_state(L, 4)) != 0)
-        return luaL_error(L, "out of memory");
-    return 0;
-}
-
-/* c:unknown(base, base's content, made or nil, made's content): a write of which nobody knows
- * whether it was applied; made nil: nor which state it would have made. */
-static int l_unknown(lua_State *L)
-{
-    struct vlock_chain *chain = check_chain(L, 1);
-    int added = lua_isnil(L, 4) ? vlock_chain_unplaced(chain, check_state(L, 2))
-                                : vlock_chain_unknown(chain, check_state(L, 2), check_state(L, 4));
-    if (added != 0)
-        return luaL_error(L, "out of memory");
-    return 0;
-}
-
-static void set_count(lua_State *L, const char *name, int64_t count)
-{
-    lua_pushinteger(L, count);
-    lua_setfield(L, -2, name);
-}
-
-/* Numbers of commits count from 1, as they were added. */
-static void push_culprit(lua_State *L, const struct vlock_chain_culprit *culprit)
-{
-    static const char *const faults[] = {"lost", "duplicated", "unreported", "altered", "missing"};
-    lua_createtable(L, 0, 3);
-    lua_pushstring(L, faults[culprit->fault]);
-    lua_setfield(L, -2, "fault");
-    if (culprit->commit != VLOCK_CHAIN_NOBODY)
-        set_count(L, "commit", culprit->commit + 1);
-    if (culprit->other != VLOCK_CHAIN_NOBODY)
-        set_count(L, "other", culprit->other + 1);
-}
-
-/* c:check(first, its content, last, its content): what stood at the beginning and what stands at
- * the end; returns the findings as a table: see chain.h. culprits: a list of {fault, commit,
- * other}. */
-static int l_check(lua_State *L)
-{
-    struct vlock_chain_result result;
-    if (vlock_chain_check(check_chain(L, 1), check_state(L, 2), check_state(L, 4), &result) != 0)
-        return luaL_error(L, "out of memory");
-    lua_createtable(L, 0, 9);
-    set_count(L, "commits", result.commits);
-    set_count(L, "lost_updates", result.lost_updates);
-    set_count(L, "duplicated", result.duplicated);
-    set_count(L, "unreported", result.unreported);
-    set_count(L, "altered", result.altered);
-    set_count(L, "missing", result.missing);
-    set_count(L, "unknown_applied", result.unknown_applied);
-    lua_pushboolean(L, result.whole);
-    lua_setfield(L, -2, "whole");
-    lua_createtable(L, (int)result.culprit_count, 0);
-    for (size_t i = 0; i < result.culprit_count; i++) {
-        push_culprit(L, &result.culprits[i]);
-        lua_rawseti(L, -2, (lua_Integer)i + 1);
-    }
-    lua_setfield(L, -2, "culprits");
-    return 1;
-}
-
-static int l_chain_gc(lua_State *L)
-{
-    struct vlock_chain **place = luaL_checkudata(L, 1, CHAIN_TYPE);
-    vlock_chain_free(*place);
-    *place = NULL;
-    return 0;
-}
-
 /* ---- the cleanup ---- */
 
 /* cleanup(words, url): a process that runs this program with these words, and VLOCK_REDIS_URL, once
@@ -284,11 +163,8 @@ static void register_type(lua_State *L, const char *name, const luaL_Reg *method
 
 int vlock_lib_lab_open(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"histogram", l_histogram},
-                                         {"chain", l_chain},
-                                         {"id", l_id},
-                                         {"cleanup", l_cleanup},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"histogram", l_histogram}, {"cleanup", l_cleanup}, {NULL, NULL}};
     static const luaL_Reg histogram_methods[] = {{"record", l_record},
                                                  {"add", l_histogram_add},
                                                  {"percentile", l_percentile},
@@ -299,13 +175,11 @@ int vlock_lib_lab_open(lua_State *L)
                                                  {"max", l_max},
                                                  {"deviation", l_deviation},
                                                  {NULL, NULL}};
-    static const luaL_Reg chain_methods[] = {
-        {"commit", l_commit}, {"unknown", l_unknown}, {"check", l_check}, {NULL, NULL}};
     static const luaL_Reg cleanup_methods[] = {{"dismiss", l_dismiss}, {NULL, NULL}};
     register_type(L, CLEANUP_TYPE, cleanup_methods, l_cleanup_gc);
     register_type(L, HISTOGRAM_TYPE, histogram_methods, l_histogram_gc);
-    register_type(L, CHAIN_TYPE, chain_methods, l_chain_gc);
     luaL_newlib(L, functions);
+    vlock_chain_record_add_functions(L);
     lua_pushinteger(L, VLOCK_HISTOGRAM_ROWS);
     lua_setfield(L, -2, "HISTOGRAM_ROWS");
     lua_pushinteger(L, VLOCK_HISTOGRAM_CUTS);

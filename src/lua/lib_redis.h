@@ -11,6 +11,8 @@
 
 #include "vlock_error.h"
 
+struct vlock_tls_context;
+
 enum { VLOCK_LUA_LOG_DEBUG, VLOCK_LUA_LOG_VERBOSE, VLOCK_LUA_LOG_NOTICE, VLOCK_LUA_LOG_WARNING };
 
 /* What the library asks of its engine. Owned by the engine; outlives the Lua state. */
@@ -20,6 +22,8 @@ struct vlock_redis_host {
     const char *(*server_url)(void *engine, bool is_private, struct vlock_error *error);
     /* For the server that scripts talk to, where its URL holds no password; or NULL. */
     const char *(*server_password)(void *engine);
+    /* For URLs with TLS. NULL and `error` where there is none. */
+    struct vlock_tls_context *(*tls)(void *engine, struct vlock_error *error);
     void (*log)(void *engine, int level, const char *message);
     void *engine;
     int64_t connect_timeout_ns;

@@ -2,6 +2,7 @@
 #include "lua/lib_task.h"
 
 #include <lauxlib.h>
+#include <math.h>
 
 #include "base/clock.h"
 #include "task/guest_wait.h"
@@ -15,7 +16,8 @@
 /* now(): seconds on a clock that never goes back; only differences mean something. */
 static int l_now(lua_State *L)
 {
-    lua_pushnumber(L, (lua_Number)vlock_clock_now() / VLOCK_NS_PER_SECOND);
+    const struct vlock_scheduler *scheduler = lua_touserdata(L, lua_upvalueindex(1));
+    lua_pushnumber(L, (lua_Number)vlock_scheduler_now(scheduler) / VLOCK_NS_PER_SECOND);
     return 1;
 }
 
@@ -42,8 +44,32 @@ static int l_sleep(lua_State *L)
     if (vlock_guest_is_needed(scheduler, L, "vlock.sleep"))
         return vlock_guest_call(scheduler, L, l_sleep);
     struct vlock_task *task = vlock_scheduler_current(scheduler);
-    vlock_task_wake_at(task, vlock_clock_now() + (int64_t)(seconds * VLOCK_NS_PER_SECOND));
+    int64_t ns = (int64_t)ceil(seconds * VLOCK_NS_PER_SECOND); /* never early */
+    vlock_task_wake_at(task, vlock_scheduler_now(scheduler) + ns);
     return vlock_scheduler_park(L, 0, slept);
+}
+
+/* limit(when) -> the one before: nobody waits for the commands that this task sends from now on
+ * longer than until then, on now()'s clock; nil: as long as any command is waited for. */
+static int l_limit(lua_State *L)
+{
+    struct vlock_scheduler *scheduler = vlock_scheduler_of(L);
+    int64_t before = vlock_scheduler_limit(scheduler);
+    lua_Number when = luaL_optnumber(L, 1, 0) * VLOCK_NS_PER_SECOND;
+    vlock_scheduler_set_limit(scheduler, when < (lua_Number)INT64_MAX ? (int64_t)when : 0);
+    if (!before)
+        return 0;
+    lua_pushnumber(L, (lua_Number)before / VLOCK_NS_PER_SECOND);
+    return 1;
+}
+
+/* is_late(): whether that time is over. */
+static int l_is_late(lua_State *L)
+{
+    struct vlock_scheduler *scheduler = vlock_scheduler_of(L);
+    int64_t limit = vlock_scheduler_limit(scheduler);
+    lua_pushboolean(L, limit && limit <= vlock_scheduler_now(scheduler));
+    return 1;
 }
 
 /* ---- tasks ---- */
@@ -65,14 +91,6 @@ static int l_task(lua_State *L)
 {
     vlock_task_push_current(L);
     return 1;
-}
-
-/* closing(why or nil): why variables are closed from here on, for errors of those that want to
- * wait; a text that is never collected. */
-static int l_closing(lua_State *L)
-{
-    vlock_scheduler_set_closing(vlock_scheduler_of(L), luaL_optstring(L, 1, NULL));
-    return 0;
 }
 
 /* is_alive(handle): whether that task has not ended yet. */
@@ -98,6 +116,13 @@ static int l_watch(lua_State *L)
     return 0;
 }
 
+/* shortage(): what to say of "not enough memory". */
+static int l_shortage(lua_State *L)
+{
+    lua_pushstring(L, vlock_scheduler_shortage(vlock_scheduler_of(L)));
+    return 1;
+}
+
 static int l_tag(lua_State *L)
 {
     vlock_scheduler_push_tag(L);
@@ -113,21 +138,26 @@ static int l_check_can_wait(lua_State *L)
 void vlock_lib_task_add(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"now", l_now},
         {"time", l_time},
         {"sleep", l_sleep},
+        {"limit", l_limit},
+        {"is_late", l_is_late},
         {"spawn", l_spawn},
         {"run", vlock_guest_run},
         {"task", l_task},
         {"is_alive", l_is_alive},
-        {"closing", l_closing},
         {"on_interrupt", l_on_interrupt},
         {"watch", l_watch},
         {"resume", vlock_scheduler_resume},
+        {"close", vlock_scheduler_close},
+        {"shortage", l_shortage},
         {"tag", l_tag},
         {"check_can_wait", l_check_can_wait},
         {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
+    lua_pushlightuserdata(L, vlock_scheduler_of(L)); /* it is asked often */
+    lua_pushcclosure(L, l_now, 1);
+    lua_setfield(L, -2, "now");
     vlock_handle_add_methods(L);
 }

@@ -5,7 +5,7 @@
 #include <lua.h>
 
 /* Adds them to the table on top of the stack: now() time() sleep(seconds) spawn(f, …) run(f, …)
- * task() is_alive(task) closing(why) on_interrupt(f) watch() resume(co, …) tag()
+ * task() is_alive(task) on_interrupt(f) watch() resume(co, …) close(why, close, co) tag()
  * check_can_wait(what) */
 void vlock_lib_task_add(lua_State *L);
 

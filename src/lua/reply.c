@@ -13,6 +13,7 @@
 #include "base/buffer.h"
 
 #define DEPTH_LIMIT 1000
+#define ERROR_TYPE "vlock.error"
 
 /* ---- the server's replies, as Lua values ---- */
 
@@ -22,20 +23,48 @@ static int l_error_text(lua_State *L)
     return 1;
 }
 
-void vlock_reply_push_error(lua_State *L, const char *text, const char *outcome)
+static void push_error(lua_State *L, const char *text, size_t length, const char *outcome)
 {
     lua_createtable(L, 0, 2);
-    lua_pushstring(L, text);
+    lua_pushlstring(L, text, length);
     lua_setfield(L, -2, "err");
     if (outcome) {
         lua_pushstring(L, outcome);
         lua_setfield(L, -2, "outcome");
     }
-    if (luaL_newmetatable(L, "vlock.error")) {
-        lua_pushcfunction(L, l_error_text);
-        lua_setfield(L, -2, "__tostring");
+    luaL_setmetatable(L, ERROR_TYPE);
+}
+
+/* The fields that tell what a table is as a reply. Their names are kept in the registry, by these
+ * addresses: to look one up needs no memory. */
+static const char *const field_names[] = {"err", "ok",         "double",          "map",
+                                          "set", "big_number", "verbatim_string", "string"};
+enum field {
+    FIELD_ERR,
+    FIELD_OK,
+    FIELD_DOUBLE,
+    FIELD_MAP,
+    FIELD_SET,
+    FIELD_BIG_NUMBER,
+    FIELD_VERBATIM,
+    FIELD_STRING
+};
+
+void vlock_reply_register(lua_State *L)
+{
+    luaL_newmetatable(L, ERROR_TYPE);
+    lua_pushcfunction(L, l_error_text);
+    lua_setfield(L, -2, "__tostring");
+    lua_pop(L, 1);
+    for (size_t i = 0; i < sizeof field_names / sizeof *field_names; i++) {
+        lua_pushstring(L, field_names[i]);
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &field_names[i]);
     }
-    lua_setmetatable(L, -2);
+}
+
+void vlock_reply_push_error(lua_State *L, const char *text, const char *outcome)
+{
+    push_error(L, text, strlen(text), outcome);
 }
 
 static void push_array(lua_State *L, const redisReply *reply, bool is_resp3)
@@ -48,6 +77,25 @@ static void push_array(lua_State *L, const redisReply *reply, bool is_resp3)
 }
 
 #ifdef REDIS_REPLY_MAP
+/* Whether the value at this index can be a key of a table: a null cannot, nor what is no number. */
+static bool can_be_key(lua_State *L, int index)
+{
+    if (lua_type(L, index) != LUA_TNUMBER)
+        return !lua_isnil(L, index);
+    lua_Number number = lua_tonumber(L, index);
+    return number == number;
+}
+
+/* Sets the key below the top of the stack to the value on top, in the table below; takes both away.
+ * What can be no key is left out. */
+static void set_field(lua_State *L)
+{
+    if (can_be_key(L, -2))
+        lua_rawset(L, -3);
+    else
+        lua_pop(L, 2);
+}
+
 /* A RESP3 aggregate as Redis shows it to scripts: {map = {…}}, {set = {member = true …}}. */
 static void push_map(lua_State *L, const redisReply *reply, bool is_resp3)
 {
@@ -56,7 +104,7 @@ static void push_map(lua_State *L, const redisReply *reply, bool is_resp3)
     for (size_t i = 0; i + 1 < reply->elements; i += 2) {
         vlock_reply_push(L, reply->element[i], is_resp3);
         vlock_reply_push(L, reply->element[i + 1], is_resp3);
-        lua_rawset(L, -3);
+        set_field(L);
     }
     lua_setfield(L, -2, "map");
 }
@@ -68,7 +116,7 @@ static void push_set(lua_State *L, const redisReply *reply, bool is_resp3)
     for (size_t i = 0; i < reply->elements; i++) {
         vlock_reply_push(L, reply->element[i], is_resp3);
         lua_pushboolean(L, 1);
-        lua_rawset(L, -3);
+        set_field(L);
     }
     lua_setfield(L, -2, "set");
 }
@@ -106,7 +154,7 @@ void vlock_reply_push(lua_State *L, const redisReply *reply, bool is_resp3)
         push_tagged(L, "ok", reply);
         break;
     case REDIS_REPLY_ERROR:
-        vlock_reply_push_error(L, reply->str, NULL);
+        push_error(L, reply->str, reply->len, NULL);
         break;
     case REDIS_REPLY_ARRAY:
         push_array(L, reply, is_resp3);
@@ -145,38 +193,109 @@ void vlock_reply_push(lua_State *L, const redisReply *reply, bool is_resp3)
     }
 }
 
-/* ---- commands ---- */
-
-static void append(lua_State *L, struct vlock_buffer *buffer, const char *bytes, size_t length)
+const char *vlock_reply_status(const redisReply *reply, size_t *length)
 {
-    if (vlock_buffer_append(buffer, bytes, length) != 0)
-        luaL_error(L, "out of memory");
+    *length = reply->len;
+    return reply->type == REDIS_REPLY_STATUS ? reply->str : NULL;
 }
 
-/* Writes `marker`, `number` in decimal and the line's end. */
-static void append_header(lua_State *L, struct vlock_buffer *buffer, char marker, size_t number)
+const char *vlock_reply_error(const redisReply *reply)
 {
-    char text[32];
-    char *at = text + sizeof text;
-    *--at = '\n';
-    *--at = '\r';
+    return reply->type == REDIS_REPLY_ERROR ? reply->str : NULL;
+}
+
+/* ---- commands ---- */
+
+/* Writes the digits of a number so that they end before `end`; where they begin. */
+static char *digits_before(char *end, unsigned long long number)
+{
     do
-        *--at = (char)('0' + number % 10);
+        *--end = (char)('0' + number % 10);
     while (number /= 10);
-    *--at = marker;
-    append(L, buffer, at, (size_t)(text + sizeof text - at));
+    return end;
+}
+
+#define LONGEST_HEADER 32 /* bytes: a marker, a number, the line's end */
+
+/* Writes `marker`, `number` in decimal and the line's end; where that ends. */
+static char *write_header(char *at, char marker, size_t number)
+{
+    char text[LONGEST_HEADER], *end = text + sizeof text, *digits = digits_before(end, number);
+    *at++ = marker;
+    memcpy(at, digits, (size_t)(end - digits));
+    at += end - digits;
+    memcpy(at, "\r\n", 2);
+    return at + 2;
+}
+
+/* Room for so many bytes behind what stands in the buffer. */
+static char *room_for(lua_State *L, struct vlock_buffer *buffer, size_t count)
+{
+    if (vlock_buffer_reserve(buffer, count) != 0)
+        luaL_error(L, "out of memory");
+    return buffer->data + buffer->length;
+}
+
+/* The room up to here has been written. */
+static void wrote_until(struct vlock_buffer *buffer, const char *at)
+{
+    buffer->length = (size_t)(at - buffer->data);
+}
+
+#define NO_ARGUMENT "Lua redis lib command arguments must be strings or integers"
+
+char *vlock_reply_write_word(char *at, const char *bytes, size_t length)
+{
+    at = write_header(at, '$', length);
+    memcpy(at, bytes, length);
+    memcpy(at + length, "\r\n", 3);
+    return at + length + 2;
+}
+
+char *vlock_reply_write_number(char *at, int64_t number)
+{
+    char room[VLOCK_REPLY_WORD], *end = room + sizeof room;
+    char *digits = digits_before(end, number < 0 ? 0 - (uint64_t)number : (uint64_t)number);
+    if (number < 0)
+        *--digits = '-';
+    return vlock_reply_write_word(at, digits, (size_t)(end - digits));
 }
 
 /* Numbers travel as Redis' own scripts send them: whole ones in digits, others with 17 significant
- * digits. */
-static size_t number_text(lua_State *L, int index, char text[64])
+ * digits. The text stands in `room`; its length is stored. */
+static const char *number_text(lua_State *L, int index, char room[64], size_t *length)
 {
-    lua_Integer whole;
     int is_whole;
-    whole = lua_tointegerx(L, index, &is_whole);
-    if (is_whole)
-        return (size_t)snprintf(text, 64, "%lld", (long long)whole);
-    return (size_t)snprintf(text, 64, "%.17g", (double)lua_tonumber(L, index));
+    lua_Integer whole = lua_tointegerx(L, index, &is_whole);
+    if (!is_whole) {
+        *length = (size_t)snprintf(room, 64, "%.17g", (double)lua_tonumber(L, index));
+        return room;
+    }
+    char *at = digits_before(room + 64,
+                             whole < 0 ? 0 - (unsigned long long)whole : (unsigned long long)whole);
+    if (whole < 0)
+        *--at = '-';
+    *length = (size_t)(room + 64 - at);
+    return at;
+}
+
+void vlock_reply_push_words(lua_State *L, int first, int last)
+{
+    lua_createtable(L, last - first + 1, 0);
+    for (int i = first; i <= last; i++) {
+        char room[64];
+        size_t length;
+        int type = lua_type(L, i);
+        if (type == LUA_TSTRING) {
+            lua_pushvalue(L, i);
+        } else if (type == LUA_TNUMBER) {
+            const char *bytes = number_text(L, i, room, &length);
+            lua_pushlstring(L, bytes, length);
+        } else {
+            luaL_error(L, NO_ARGUMENT);
+        }
+        lua_rawseti(L, -2, i - first + 1);
+    }
 }
 
 void vlock_reply_encode_command(lua_State *L, int first, int last, struct vlock_buffer *buffer,
@@ -184,25 +303,22 @@ void vlock_reply_encode_command(lua_State *L, int first, int last, struct vlock_
 {
     if (last < first)
         luaL_error(L, "Please specify at least one argument for this %s call", origin);
-    append_header(L, buffer, '*', (size_t)(last - first + 1));
+    wrote_until(buffer,
+                write_header(room_for(L, buffer, LONGEST_HEADER), '*', (size_t)(last - first + 1)));
     for (int i = first; i <= last; i++) {
-        char text[64];
-        const char *bytes = text;
+        char room[64];
+        const char *bytes = NULL;
         size_t length = 0;
         int type = lua_type(L, i);
         if (type == LUA_TSTRING)
             bytes = lua_tolstring(L, i, &length);
         else if (type == LUA_TNUMBER)
-            length = number_text(L, i, text);
+            bytes = number_text(L, i, room, &length);
         else
-            luaL_error(L, "Lua redis lib command arguments must be strings or integers");
-        append_header(L, buffer, '$', length);
-        append(L, buffer, bytes, length);
-        append(L, buffer, "\r\n", 2);
+            luaL_error(L, NO_ARGUMENT);
+        char *at = room_for(L, buffer, length + VLOCK_REPLY_WORD);
+        wrote_until(buffer, vlock_reply_write_word(at, bytes, length));
     }
-    /* The NUL that vlock_link_send() wants, which is no part of the command. */
-    append(L, buffer, "", 1);
-    buffer->length--;
 }
 
 /* ---- what a script returned, as a reply ---- */
@@ -252,14 +368,15 @@ static long long truncated(double number)
 
 static struct vlock_reply *from_lua(lua_State *L, int index, int depth);
 
-/* Raw access, without metamethods: nothing in here may raise or run the script's code. */
-static int raw_field(lua_State *L, int index, const char *name)
+/* Raw access, without metamethods: nothing in here may raise, for want of memory either, or run the
+ * script's code. */
+static int raw_field(lua_State *L, int index, enum field field)
 {
-    lua_pushstring(L, name);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &field_names[field]);
     return lua_rawget(L, index);
 }
 
-static struct vlock_reply *tagged_reply(lua_State *L, int index, const char *tag,
+static struct vlock_reply *tagged_reply(lua_State *L, int index, enum field tag,
                                         enum vlock_reply_type type)
 {
     struct vlock_reply *reply = NULL;
@@ -313,7 +430,7 @@ static struct vlock_reply *array_reply(lua_State *L, int index, int depth)
 
 /* {map = {key = value …}} and {set = {member = true …}}, flattened to an array as RESP2 sends them.
  * NULL and *found false: the table is no such thing. */
-static struct vlock_reply *aggregate_reply(lua_State *L, int index, const char *tag,
+static struct vlock_reply *aggregate_reply(lua_State *L, int index, enum field tag,
                                            bool with_values, int depth, bool *found)
 {
     *found = raw_field(L, index, tag) == LUA_TTABLE;
@@ -342,26 +459,26 @@ static struct vlock_reply *table_reply(lua_State *L, int index, int depth)
 {
     struct vlock_reply *reply;
     bool found;
-    if ((reply = tagged_reply(L, index, "err", VLOCK_REPLY_ERROR)) ||
-        (reply = tagged_reply(L, index, "ok", VLOCK_REPLY_STATUS)))
+    if ((reply = tagged_reply(L, index, FIELD_ERR, VLOCK_REPLY_ERROR)) ||
+        (reply = tagged_reply(L, index, FIELD_OK, VLOCK_REPLY_STATUS)))
         return reply;
-    if (raw_field(L, index, "double") == LUA_TNUMBER) {
+    if (raw_field(L, index, FIELD_DOUBLE) == LUA_TNUMBER) {
         char text[64];
         int length = snprintf(text, sizeof text, "%.17g", (double)lua_tonumber(L, -1));
         lua_pop(L, 1);
         return text_reply(VLOCK_REPLY_STRING, text, (size_t)length);
     }
     lua_pop(L, 1);
-    if ((reply = aggregate_reply(L, index, "map", true, depth, &found)), found)
+    if ((reply = aggregate_reply(L, index, FIELD_MAP, true, depth, &found)), found)
         return reply;
-    if ((reply = aggregate_reply(L, index, "set", false, depth, &found)), found)
+    if ((reply = aggregate_reply(L, index, FIELD_SET, false, depth, &found)), found)
         return reply;
-    if ((reply = tagged_reply(L, index, "big_number", VLOCK_REPLY_STRING)))
+    if ((reply = tagged_reply(L, index, FIELD_BIG_NUMBER, VLOCK_REPLY_STRING)))
         return reply;
-    if (raw_field(L, index, "verbatim_string") == LUA_TTABLE) {
+    if (raw_field(L, index, FIELD_VERBATIM) == LUA_TTABLE) {
         int inner = lua_gettop(L);
         size_t length = 0;
-        if (raw_field(L, inner, "string") == LUA_TSTRING) {
+        if (raw_field(L, inner, FIELD_STRING) == LUA_TSTRING) {
             const char *bytes = lua_tolstring(L, -1, &length);
             reply = text_reply(VLOCK_REPLY_STRING, bytes, length);
             lua_pop(L, 2);

@@ -11,6 +11,8 @@
 /* After this a connection is looked at before something is written to it. */
 #define IDLE_NS (1000 * 1000LL)
 
+#define NEVER_NS (100 * 24 * 3600 * VLOCK_NS_PER_SECOND) /* for timers */
+
 void vlock_link_mark_dirty(struct vlock_link *link)
 {
     if (link->is_dirty)
@@ -28,10 +30,15 @@ static struct timeval timeval_from_ns(int64_t ns)
                             .tv_usec = ns % VLOCK_NS_PER_SECOND / 1000};
 }
 
-void vlock_link_set_timer(struct event *timer, int64_t delay_ns)
+int vlock_link_set_timer(struct event *timer, int64_t delay_ns)
 {
     struct timeval delay = timeval_from_ns(delay_ns);
-    event_add(timer, &delay);
+    return event_add(timer, &delay);
+}
+
+int vlock_link_clear_timer(struct event *timer)
+{
+    return vlock_link_set_timer(timer, NEVER_NS);
 }
 
 /* ---- requests ---- */
@@ -86,6 +93,11 @@ void vlock_link_finish_waiting(struct vlock_link *link, enum vlock_link_outcome 
 
 /* ---- deadlines ---- */
 
+static int64_t earlier(int64_t one, int64_t other) /* 0: never */
+{
+    return !one || (other && other < one) ? other : one;
+}
+
 static void watch_deadline(struct vlock_link *link, int64_t deadline_ns)
 {
     if (!deadline_ns || (link->timer_deadline_ns && link->timer_deadline_ns <= deadline_ns))
@@ -94,26 +106,28 @@ static void watch_deadline(struct vlock_link *link, int64_t deadline_ns)
     vlock_link_set_timer(link->deadline_timer, deadline_ns - vlock_clock_now());
 }
 
-/* Ends the requests of a list whose deadline has passed, and returns the earliest deadline of the
- * others; 0: there is none. */
+/* Ends the requests of a list whose time has passed, and returns the earliest time of the others;
+ * 0: there is none. One that was sent and whose caller waits no longer stays until its deadline: it
+ * tells whether the connection is silent. */
 static int64_t expire(struct vlock_link *link, struct vlock_request_list *list, int64_t now,
                       enum vlock_link_outcome outcome, const char *message)
 {
     struct vlock_request *request, *following;
     int64_t next = 0;
     for (request = TAILQ_FIRST(list); request; request = following) {
+        bool is_sent = list == &link->inflight;
         following = TAILQ_NEXT(request, entry);
-        if (!request->deadline_ns)
-            continue;
-        if (request->deadline_ns > now) {
-            if (!next || request->deadline_ns < next)
-                next = request->deadline_ns;
-            continue;
+        bool is_late = request->deadline_ns && request->deadline_ns <= now;
+        if (is_late || (request->limit_ns && request->limit_ns <= now)) {
+            request->limit_ns = 0;
+            if (is_late || !is_sent)
+                unqueue(list, request);
+            finish(request, outcome, NULL, message);
+            if (!is_sent) /* else hiredis still holds it, and on_reply gives it back */
+                give_back(request);
         }
-        unqueue(list, request);
-        finish(request, outcome, NULL, message);
-        if (list == &link->waiting) /* else hiredis still holds it, and on_reply gives it back */
-            give_back(request);
+        if (request->queued)
+            next = earlier(next, earlier(request->deadline_ns, request->limit_ns));
     }
     return next;
 }
@@ -141,6 +155,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
     struct vlock_link *link = arg;
     int64_t now = vlock_clock_now();
     char message[600];
+    vlock_link_clear_timer(link->deadline_timer);
     link->timer_deadline_ns = 0;
     vlock_link_read(link);
 
@@ -202,12 +217,14 @@ static void on_reply(redisAsyncContext *context, void *opaque, void *arg)
 
     unqueue(&link->inflight, request);
     if (!reply) {
+        vlock_link_release_reserve(link); /* hiredis is ending the connection */
         finish_unanswered(request, context);
         give_back(request);
         return;
     }
     link->traffic.replies++;
     link->heard_ns = vlock_clock_now();
+    link->pool->took_ns = link->heard_ns - request->sent_ns;
     link->answered_offset = request->end_offset;
     if (!link->is_proven && reply->type == REDIS_REPLY_ERROR && vlock_link_is_refusal(reply->str)) {
         finish_refused(request, reply);
@@ -220,8 +237,8 @@ static void on_reply(redisAsyncContext *context, void *opaque, void *arg)
 }
 
 struct vlock_request *vlock_link_send(struct vlock_link *link, const char *bytes, size_t length,
-                                      int64_t deadline_ns, vlock_link_callback *callback,
-                                      void *user)
+                                      int64_t deadline_ns, int64_t limit_ns,
+                                      vlock_link_callback *callback, void *user)
 {
     struct vlock_request *request = take_request(link);
     if (!request)
@@ -229,20 +246,20 @@ struct vlock_request *vlock_link_send(struct vlock_link *link, const char *bytes
     request->callback = callback;
     request->user = user;
     request->deadline_ns = deadline_ns;
+    request->limit_ns = limit_ns;
     request->sent_ns = 0;
     request->end_offset = 0;
     request->queued = true;
 
     if (link->state == LINK_UP) {
-        if (redisAsyncFormattedCommand(link->context, on_reply, request, bytes, length) !=
-            REDIS_OK) {
+        if (vlock_link_queue(link, on_reply, request, bytes, length) != 0) {
             request->queued = false;
             give_back(request);
             return NULL;
         }
         link->traffic.commands++;
         link->pool->commands++;
-        request->sent_ns = vlock_clock_now();
+        request->sent_ns = link->pool->sent_ns = vlock_clock_now();
         link->queued_bytes += length;
         request->end_offset = link->queued_bytes;
         TAILQ_INSERT_TAIL(&link->inflight, request, entry);
@@ -251,7 +268,7 @@ struct vlock_request *vlock_link_send(struct vlock_link *link, const char *bytes
         if (link->state == LINK_DOWN)
             vlock_link_connect(link);
     }
-    watch_deadline(link, deadline_ns);
+    watch_deadline(link, earlier(deadline_ns, limit_ns));
     return request;
 }
 
@@ -265,6 +282,29 @@ void vlock_link_distrust(struct vlock_link *link)
 {
     if (link->context && link->state == LINK_UP)
         vlock_link_drop(link, "its replies have been mixed up", false);
+}
+
+void vlock_link_rest(struct vlock_link *link, int64_t delay_ns)
+{
+    if (delay_ns < 0)
+        vlock_link_clear_timer(link->state_timer);
+    else
+        vlock_link_set_timer(link->state_timer, delay_ns);
+}
+
+void vlock_link_let_go(struct vlock_link *link, enum vlock_link_outcome outcome,
+                       const char *message)
+{
+    vlock_link_finish_waiting(link, outcome, message);
+}
+
+void vlock_link_end(struct vlock_link *link, const char *why)
+{
+    vlock_link_finish_waiting(link, VLOCK_LINK_NOT_SENT, NULL);
+    if (link->context)
+        vlock_link_drop(link, why, false);
+    else if (link->state == LINK_RESTING)
+        link->state = LINK_DOWN;
 }
 
 /* ---- life ---- */
@@ -287,10 +327,14 @@ struct vlock_link *vlock_link_new(struct vlock_link_pool *pool, const struct vlo
     vlock_url_print(&link->url, link->name, sizeof link->name);
     link->state_timer = evtimer_new(pool->base, vlock_link_on_state_timer, link);
     link->deadline_timer = evtimer_new(pool->base, on_deadline, link);
-    if (!link->state_timer || !link->deadline_timer)
+    if (!link->state_timer || !link->deadline_timer ||
+        vlock_link_clear_timer(link->state_timer) != 0 ||
+        vlock_link_clear_timer(link->deadline_timer) != 0)
         goto failed;
     link->next = pool->all;
     link->place = &pool->all;
+    if (options->on_rest)
+        link->state = LINK_RESTING;
     if (link->next)
         link->next->place = &link->next;
     pool->all = link;
@@ -319,9 +363,26 @@ void vlock_link_free(struct vlock_link *link)
     TAILQ_FOREACH (request, &link->inflight, entry)
         request->callback = NULL;
     link->is_freed = true;
-    event_del(link->state_timer);
-    event_del(link->deadline_timer);
+    vlock_link_clear_timer(link->state_timer);
+    vlock_link_clear_timer(link->deadline_timer);
     vlock_link_mark_dirty(link);
+}
+
+void vlock_link_close(struct vlock_link *link)
+{
+    if (!link || link->is_freed)
+        return;
+    struct vlock_request *request;
+    uint64_t sent = link->context ? vlock_link_sent_bytes(link, link->context) : 0;
+    TAILQ_FOREACH (request, &link->waiting, entry)
+        finish(request, VLOCK_LINK_FAILED, NULL, "not sent: its connection was closed");
+    TAILQ_FOREACH (request, &link->inflight, entry)
+        if (request->end_offset > sent)
+            finish(request, VLOCK_LINK_FAILED, NULL, "not sent: its connection was closed");
+        else
+            finish(request, VLOCK_LINK_AMBIGUOUS, NULL,
+                   "the connection was closed before the reply came");
+    vlock_link_free(link);
 }
 
 static void free_list(struct vlock_request_list *list)
@@ -340,8 +401,10 @@ static void release(struct vlock_link *link)
         link->next->place = link->place;
     if (link->context) {
         link->context->data = NULL;
+        vlock_link_release_reserve(link);
         redisAsyncFree(link->context);
     }
+    vlock_link_release_reserve(link);
     free_list(&link->waiting);
     free_list(&link->inflight);
     free_list(&link->spare);
@@ -370,13 +433,15 @@ static bool has_to_write(const struct vlock_link *link)
 
 static void flush(struct vlock_link *link)
 {
+    if (link->state == LINK_SECURING && !link->is_refused)
+        vlock_link_secure(link);
+    if (link->has_to_greet && link->context && !link->is_refused) {
+        link->has_to_greet = false;
+        vlock_link_greet(link);
+    }
     if (link->is_refused && link->context) {
         vlock_link_drop(link, link->trouble, true);
         return;
-    }
-    if (link->has_to_greet && link->context) {
-        link->has_to_greet = false;
-        vlock_link_greet(link);
     }
     if (link->announce) {
         link->announce = false;
@@ -410,13 +475,13 @@ static int64_t ns_until(const struct event *timer, const struct timeval *now)
         return INT64_MAX;
     evutil_timersub(&when, now, &left);
     int64_t ns = left.tv_sec * VLOCK_NS_PER_SECOND + left.tv_usec * 1000;
-    return ns > 0 ? ns : 0;
+    return ns > NEVER_NS / 2 ? INT64_MAX : ns > 0 ? ns : 0;
 }
 
 int64_t vlock_link_pool_due(const struct vlock_link_pool *pool)
 {
     struct timeval now;
-    int64_t due = pool->dirty ? 0 : INT64_MAX;
+    int64_t due = pool->dirty || pool->heard ? 0 : INT64_MAX;
     evutil_gettimeofday(&now, NULL);
     for (const struct vlock_link *link = pool->all; link && due > 0; link = link->next) {
         int64_t state_ns = ns_until(link->state_timer, &now),
@@ -431,7 +496,7 @@ void vlock_link_pool_watch(struct vlock_link_pool *pool)
 {
     for (struct vlock_link *link = pool->all; link; link = link->next)
         if (link->context)
-            vlock_host_loop_add(pool->host_loop, link->context->c.fd,
+            vlock_host_loop_add(pool->host_loop, vlock_link_descriptor(link),
                                 event_pending(link->writable, EV_WRITE, NULL));
 }
 

@@ -26,6 +26,8 @@ struct redisReply;
 struct vlock_link;
 struct vlock_host_loop;
 struct vlock_request;
+struct vlock_tls_context;
+struct vlock_topology;
 
 /* What became of a command. */
 enum vlock_link_outcome {
@@ -55,15 +57,26 @@ struct vlock_link_pool {
     void *owner;
     struct vlock_host_loop *host_loop; /* is told which sockets there are */
     int64_t commands;                  /* handed to connections, by all links together */
+    int64_t sent_ns;                   /* when the last of them was, on vlock_clock_now()'s scale */
+    int64_t took_ns; /* from one of them to its reply, the last that came; 0: none yet */
     struct vlock_link *all;
+    struct vlock_topology *topologies; /* see route_topology.h */
     /* Links with something to write, to announce or to free at the next flush. */
     struct vlock_link *dirty;
+    /* Links to read from, in turn, and where the next one goes: see vlock_link_pool_read_one(). */
+    struct vlock_link *heard, **heard_end;
 };
 
 struct vlock_link_options {
-    int64_t connect_timeout_ns; /* for one attempt to connect, authentication included */
-    bool is_resp3;              /* speak RESP3: only where vlock_link_has_resp3() */
-    bool reconnects;            /* whether a lost connection is made again by itself */
+    int64_t connect_timeout_ns;    /* for one attempt to connect, authentication included */
+    bool is_resp3;                 /* speak RESP3: only where vlock_link_has_resp3() */
+    bool reconnects;               /* whether a lost connection is made again by itself */
+    struct vlock_tls_context *tls; /* for a URL with TLS; outlives the link */
+    /* Of a link that leads nowhere: it never connects, and what is sent on it waits for
+     * vlock_link_let_go(). Called from the loop when vlock_link_rest() is over. NULL: it leads to
+     * its URL. */
+    void (*on_rest)(void *user);
+    void *user;
 };
 
 /* Makes a link to `url` (copied). Does not connect yet. NULL and `error` when out of memory. */
@@ -75,13 +88,19 @@ struct vlock_link *vlock_link_new(struct vlock_link_pool *pool, const struct vlo
  * flush. NULL is ignored. */
 void vlock_link_free(struct vlock_link *link);
 
+/* The same for one that somebody closes while others may wait: commands under way end, those that
+ * were handed to the connection AMBIGUOUS, the others FAILED. Not from a callback. */
+void vlock_link_close(struct vlock_link *link);
+
 /* Sends one command, already in the wire format (RESP array of bulk strings; copied), with a NUL
- * behind it that `length` does not count: hiredis looks one byte further. `deadline_ns` is on
- * vlock_clock_now()'s scale; 0 waits without limit. The handle is good for vlock_link_cancel()
- * until the callback runs. NULL when out of memory. */
+ * behind it that `length` does not count: hiredis looks one byte further. Two times on
+ * vlock_clock_now()'s scale, 0 for none: after `deadline_ns` a connection on which nothing was
+ * heard is taken for dead; after `limit_ns` this caller waits no longer, and the connection, which
+ * others share, goes on. The handle is good for vlock_link_cancel() until the callback runs. NULL
+ * when out of memory. */
 struct vlock_request *vlock_link_send(struct vlock_link *link, const char *bytes, size_t length,
-                                      int64_t deadline_ns, vlock_link_callback *callback,
-                                      void *user);
+                                      int64_t deadline_ns, int64_t limit_ns,
+                                      vlock_link_callback *callback, void *user);
 
 /* The callback of this command will not be called. Returns whether the command was handed to the
  * connection: then nobody knows whether it runs. Else it surely does not. */
@@ -91,9 +110,29 @@ bool vlock_link_cancel(struct vlock_request *request);
  * what is under way on it is AMBIGUOUS. Not from a callback. */
 void vlock_link_distrust(struct vlock_link *link);
 
+/* Of a link that leads nowhere: has its on_rest called after so many nanoseconds, instead of when
+ * it was to be before; negative: not at all. */
+void vlock_link_rest(struct vlock_link *link, int64_t delay_ns);
+
+/* Ends the commands that wait for a connection, in the same way: NOT_SENT, or FAILED and why. Not
+ * from a callback. */
+void vlock_link_let_go(struct vlock_link *link, enum vlock_link_outcome outcome,
+                       const char *message);
+
+/* Lets go of what waits, as NOT_SENT, and ends the connection, if there is one: what is under way
+ * on it is AMBIGUOUS. The next command connects again. Not from a callback. */
+void vlock_link_end(struct vlock_link *link, const char *why);
+
 /* Writes what was sent since the last flush, one write per link; announces links that came up;
  * releases freed links. */
 void vlock_link_pool_flush(struct vlock_link_pool *pool);
+
+/* Where a connection has one command under way, and so one who waits, a turn of the loop only notes
+ * that its reply is there. This reads one such reply, so that who waits for it can go on and send
+ * the next command before the reply on another connection is looked at: between clients that share
+ * a key, what one has read grows old while others are served first. False: none is left to read,
+ * and the loop can have its next turn. */
+bool vlock_link_pool_read_one(struct vlock_link_pool *pool);
 
 /* Nanoseconds until the pool wants a turn of the loop though no socket has anything for it: a
  * time-out, the end of a rest, something to write; 0: now. INT64_MAX: there is nothing. */

@@ -2,12 +2,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "process/sigpipe.h"
 #include "net/link_parts.h"
 #include "base/random.h"
 
+#define RESERVE 1024 /* bytes */
 #define RECONNECT_LIMIT_NS (1000 * 1000 * 1000LL)
 /* Where a Unix socket's queue is full, or links that were forgotten are to be closed. */
 #define SHORT_PAUSE_NS (5 * 1000 * 1000LL)
@@ -40,7 +42,7 @@ static bool may_be_chance(struct vlock_link *link)
  * another attempt. */
 static void connection_ended(struct vlock_link *link, const char *why, bool hopeless)
 {
-    event_del(link->state_timer);
+    vlock_link_clear_timer(link->state_timer);
     link->attempt_ns = 0;
     link->has_failed = !link->is_proven;
     snprintf(link->trouble, sizeof link->trouble, "%s", why);
@@ -59,6 +61,12 @@ static void connection_ended(struct vlock_link *link, const char *why, bool hope
         vlock_link_connect(link);
 }
 
+void vlock_link_release_reserve(struct vlock_link *link)
+{
+    free(link->reserve);
+    link->reserve = NULL;
+}
+
 void vlock_link_drop(struct vlock_link *link, const char *why, bool hopeless)
 {
     redisAsyncContext *context = link->context;
@@ -69,6 +77,7 @@ void vlock_link_drop(struct vlock_link *link, const char *why, bool hopeless)
         snprintf(link->trouble, sizeof link->trouble, "%s", why);
         /* on_disconnected must not see it: this function says what comes next. */
         context->data = NULL;
+        vlock_link_release_reserve(link);
         redisAsyncFree(context);
     }
     connection_ended(link, why, hopeless);
@@ -76,7 +85,7 @@ void vlock_link_drop(struct vlock_link *link, const char *why, bool hopeless)
 
 static void link_is_up(struct vlock_link *link)
 {
-    event_del(link->state_timer);
+    vlock_link_clear_timer(link->state_timer);
     link->state = LINK_UP;
     link->generation++;
     link->has_made_room = false;
@@ -90,7 +99,9 @@ static void link_is_up(struct vlock_link *link)
 
 bool vlock_link_is_refusal(const char *error)
 {
-    static const char *const beginnings[] = {"ERR max number of clients", "NOAUTH ", "DENIED "};
+    /* The last: a command of more than ten words, or with a long one, by whom it has not let in. */
+    static const char *const beginnings[] = {"ERR max number of clients", "NOAUTH ", "DENIED ",
+                                             "ERR Protocol error: unauthenticated "};
     for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++)
         if (strncmp(error, beginnings[i], strlen(beginnings[i])) == 0)
             return true;
@@ -131,7 +142,8 @@ static void send_greeting(struct vlock_link *link, redisCallbackFn *callback, in
                           const char **words)
 {
     link->greetings_left++;
-    redisAsyncCommandArgv(link->context, callback, link, count, words, NULL);
+    if (vlock_link_queue_words(link, callback, link, count, words) != 0)
+        vlock_link_refuse(link, "out of memory");
 }
 
 static bool is_proof(const struct vlock_link *link, const redisReply *reply)
@@ -205,7 +217,9 @@ static void on_connected(const redisAsyncContext *context, int status)
     struct vlock_link *link = context->data;
     if (!link)
         return;
-    if (status == REDIS_OK) {
+    if (status == REDIS_OK && link->url.is_tls) {
+        vlock_link_begin_tls(link);
+    } else if (status == REDIS_OK) {
         /* hiredis would write the greeting at once, and lose what a server that hangs up has
          * said. */
         link->state = LINK_GREETING;
@@ -218,6 +232,13 @@ static void on_connected(const redisAsyncContext *context, int status)
     }
 }
 
+/* A server that wants TLS hangs up on whoever begins otherwise. */
+static bool may_want_tls(const struct vlock_link *link)
+{
+    return link->state == LINK_GREETING && !link->has_served && !link->is_refused &&
+           link->url.kind == VLOCK_URL_TCP && !link->url.is_tls;
+}
+
 static void on_disconnected(const redisAsyncContext *context, int status)
 {
     struct vlock_link *link = context->data;
@@ -225,17 +246,23 @@ static void on_disconnected(const redisAsyncContext *context, int status)
         return;
     bool is_no_server = !link->has_served && context->err == REDIS_ERR_PROTOCOL;
     char why[sizeof link->trouble];
-    snprintf(why, sizeof why, "%s%.200s",
+    snprintf(why, sizeof why, "%s%.150s%s",
              is_no_server ? "what answers there is no Redis or Valkey: " : "",
              link->is_refused                           ? link->trouble
+             : link->tls_trouble[0]                     ? link->tls_trouble
              : status != REDIS_OK && context->errstr[0] ? context->errstr
-                                                        : "the connection was closed");
+                                                        : "the connection was closed",
+             may_want_tls(link) ? " (a server that wants TLS has a URL with rediss://)" : "");
     connection_ended(link, why, link->is_refused || is_no_server);
 }
 
 static redisAsyncContext *new_context(const struct vlock_url *url)
 {
-    errno = 0;
+    void *room = malloc(RESERVE); /* beside the reserve: for making it */
+    free(room);
+    errno = room ? 0 : ENOMEM;
+    if (!room)
+        return NULL;
     return url->kind == VLOCK_URL_UNIX ? redisAsyncConnectUnix(url->path)
                                        : redisAsyncConnect(url->host, url->port);
 }
@@ -264,6 +291,7 @@ static void failed_to_begin(struct vlock_link *link, int reason)
     char why[256];
     snprintf(why, sizeof why, "%s", context && context->err ? context->errstr : "out of memory");
     link->context = NULL;
+    vlock_link_release_reserve(link);
     if (context)
         redisAsyncFree(context);
     if (is_queue_full(link, reason) || can_make_room(link, reason)) {
@@ -276,7 +304,9 @@ static void failed_to_begin(struct vlock_link *link, int reason)
 
 static void begin_connecting(struct vlock_link *link)
 {
-    redisAsyncContext *context = new_context(&link->url);
+    if (!link->reserve)
+        link->reserve = malloc(RESERVE);
+    redisAsyncContext *context = link->reserve ? new_context(&link->url) : NULL;
     int reason = errno;
     if (context && context->c.fd >= 0)
         /* Programs that we start have no business on it. */
@@ -284,7 +314,8 @@ static void begin_connecting(struct vlock_link *link)
     if (!link->attempt_ns)
         link->attempt_ns = vlock_clock_now();
     link->state = LINK_CONNECTING;
-    link->queued_bytes = link->answered_offset = link->written = 0;
+    link->queued_bytes = link->answered_offset = link->written = link->tried = 0;
+    link->tls_trouble[0] = '\0';
     link->greetings_left = 0;
     link->is_refused = link->has_to_greet = false;
     link->holds_sigpipe = !vlock_sigpipe_is_ignored();
@@ -308,9 +339,13 @@ void vlock_link_on_state_timer(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct vlock_link *link = arg;
-    if (link->state == LINK_RESTING)
+    vlock_link_clear_timer(link->state_timer);
+    if (link->options.on_rest)
+        link->options.on_rest(link->options.user);
+    else if (link->state == LINK_RESTING)
         begin_connecting(link);
-    else if (link->state == LINK_CONNECTING || link->state == LINK_GREETING) {
+    else if (link->state == LINK_CONNECTING || link->state == LINK_SECURING ||
+             link->state == LINK_GREETING) {
         link->cut_greetings = MOST_CUT_GREETINGS; /* silence is no chance */
         vlock_link_drop(link, "no connection in time", false);
     }

@@ -1,5 +1,5 @@
-/* What the three rooms of a link share: link.c has its commands, link_connect.c makes its
- * connections, link_socket.c reads and writes. */
+/* What the five rooms of a link share: link.c has its commands, link_queue.c hands them to hiredis,
+ * link_connect.c makes its connections, link_tls.c secures them, link_socket.c reads and writes. */
 #ifndef VLOCK_LINK_PARTS_H
 #define VLOCK_LINK_PARTS_H
 
@@ -12,13 +12,14 @@
 
 #include "base/clock.h"
 #include "net/link.h"
+#include "net/tls.h"
 
 struct vlock_request {
     TAILQ_ENTRY(vlock_request) entry;
     struct vlock_link *link;
     vlock_link_callback *callback; /* NULL: nobody waits for it any more */
     void *user;
-    int64_t deadline_ns, sent_ns;
+    int64_t deadline_ns, limit_ns, sent_ns; /* of the first two: see vlock_link_send() */
     /* Position of its last byte in the stream of this connection; 0: not handed to it. */
     uint64_t end_offset;
     bool queued; /* in a list of its link */
@@ -29,6 +30,7 @@ TAILQ_HEAD(vlock_request_list, vlock_request);
 enum vlock_link_state {
     LINK_DOWN,       /* no connection, none wanted yet */
     LINK_CONNECTING, /* the socket connects */
+    LINK_SECURING,   /* they shake hands for TLS */
     LINK_GREETING,   /* authentication and selection of the database are under way */
     LINK_UP,
     LINK_RESTING, /* waits before it connects again */
@@ -37,6 +39,8 @@ enum vlock_link_state {
 struct vlock_link {
     struct vlock_link_pool *pool;
     struct vlock_link *next_dirty;
+    /* Among those to read from, as long as heard_place is set: as next and place. */
+    struct vlock_link *next_heard, **heard_place;
     /* Among all of the pool: the next one, and what points to this one. */
     struct vlock_link *next, **place;
     struct vlock_url url;
@@ -44,6 +48,8 @@ struct vlock_link {
     struct vlock_link_options options;
     enum vlock_link_state state;
     redisAsyncContext *context;
+    struct vlock_tls *tls; /* NULL: this connection has none, or not yet */
+    void *reserve; /* for hiredis, while there is a context: see vlock_link_release_reserve() */
     /* How hiredis makes replies: as usual, but for arrays that are too long. */
     redisReplyObjectFunctions reply_functions;
     const redisReplyObjectFunctions *usual_functions;
@@ -56,7 +62,8 @@ struct vlock_link {
     uint64_t queued_bytes;     /* handed to hiredis on this connection */
     uint64_t answered_offset;  /* end of the last command that was answered on it */
     size_t written;            /* of what stands in hiredis' buffer: gone already */
-    int64_t heard_ns;          /* when the last reply came, or the connection */
+    size_t tried;     /* of that, at the last write that did not take it all: may have gone */
+    int64_t heard_ns; /* when the last reply came, or the connection */
     int greetings_left;
     int cut_greetings; /* in a row: connections that ended while we greeted */
     int64_t rest_ns;
@@ -68,13 +75,14 @@ struct vlock_link {
     /* A reply came since it connected: what accepts and hangs up at once is not connected to
      * without a rest. */
     bool is_proven;
-    bool has_served;    /* a reply came at any time: it is a Redis server that will have us */
-    bool has_to_greet;  /* at the next flush */
-    bool has_failed;    /* to be served, since it was last */
-    bool has_made_room; /* of descriptors, since it connected last */
-    bool is_refused;    /* by what was heard on this connection: it is to be dropped */
-    char proof[20];     /* what the server is asked to say first, to show that it is one */
-    char trouble[256];  /* why the last connection ended or was not made */
+    bool has_served;       /* a reply came at any time: it is a Redis server that will have us */
+    bool has_to_greet;     /* at the next flush */
+    bool has_failed;       /* to be served, since it was last */
+    bool has_made_room;    /* of descriptors, since it connected last */
+    bool is_refused;       /* by what was heard on this connection: it is to be dropped */
+    char proof[20];        /* what the server is asked to say first, to show that it is one */
+    char tls_trouble[256]; /* why this connection's TLS ended */
+    char trouble[256];     /* why the last connection ended or was not made */
 };
 
 #define VLOCK_LINK_RECONNECT_FIRST_NS (10 * 1000 * 1000LL)
@@ -88,15 +96,33 @@ void vlock_link_mark_dirty(struct vlock_link *link);
 void vlock_link_finish_waiting(struct vlock_link *link, enum vlock_link_outcome outcome,
                                const char *message);
 
-/* Sets a timer of the link; a delay below 0 is none. */
-void vlock_link_set_timer(struct event *timer, int64_t delay_ns);
+/* Sets a timer of the link, or sets it to none. libevent needs memory for a timer that is not set:
+ * so each is always set, and "none" is so late that nobody is there any more. Only at the first
+ * time that can fail: -1. Those that have gone off are to be set again before another is made. */
+int vlock_link_set_timer(struct event *timer, int64_t delay_ns);
+int vlock_link_clear_timer(struct event *timer);
+
+/* ---- link_queue.c ---- */
+
+/* Hands a command in wire format to hiredis, behind those that are there. -1: out of memory, and
+ * the connection is as it was before. */
+int vlock_link_queue(struct vlock_link *link, redisCallbackFn *callback, void *user,
+                     const char *bytes, size_t length);
+
+/* The same for words, NUL-terminated. */
+int vlock_link_queue_words(struct vlock_link *link, redisCallbackFn *callback, void *user,
+                           int count, const char **words);
 
 /* ---- link_connect.c ---- */
 
 /* Begins to connect, from the loop, after a rest where the last attempts failed. */
 void vlock_link_connect(struct vlock_link *link);
 
-/* Serves LINK_RESTING, LINK_CONNECTING and LINK_GREETING; arg: the link. */
+/* hiredis 0.14 ends the process where it lacks a few hundred bytes to end a connection, or to make
+ * one. So they are there before it begins, and are let go of just before it ends one. */
+void vlock_link_release_reserve(struct vlock_link *link);
+
+/* Serves LINK_RESTING, and the states of an attempt to connect; arg: the link. */
 void vlock_link_on_state_timer(evutil_socket_t fd, short what, void *arg);
 
 /* Ends the present connection from our side. Not from inside one of its own callbacks. hopeless:
@@ -114,7 +140,25 @@ void vlock_link_refuse(struct vlock_link *link, const char *why);
  * to a command. */
 bool vlock_link_is_refusal(const char *error);
 
+/* ---- link_tls.c ---- */
+
+/* The socket that is the server's: with TLS, hiredis has another one. */
+int vlock_link_descriptor(const struct vlock_link *link);
+
+/* The socket has connected: LINK_SECURING. Safe in callbacks. */
+void vlock_link_begin_tls(struct vlock_link *link);
+
+/* Shakes hands as far as it goes now; then LINK_GREETING, or the connection has ended. */
+void vlock_link_secure(struct vlock_link *link);
+
+/* Hands over to hiredis what has come from the server. */
+void vlock_link_take_in(struct vlock_link *link);
+
+void vlock_link_end_tls(struct vlock_link *link);
+
 /* ---- link_socket.c ---- */
+
+void vlock_link_wait_until_writable(struct vlock_link *link);
 
 /* Has libevent wait for the socket of a context that was just made. -1: out of memory. */
 int vlock_link_attach_events(struct vlock_link *link);

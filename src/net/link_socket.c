@@ -17,7 +17,8 @@
 
 uint64_t vlock_link_sent_bytes(const struct vlock_link *link, const redisAsyncContext *context)
 {
-    return link->queued_bytes - (sdslen(context->c.obuf) - link->written);
+    size_t gone = link->tried > link->written ? link->tried : link->written;
+    return link->queued_bytes - (sdslen(context->c.obuf) - gone);
 }
 
 /* Whether the server owes a reply: then what comes is one. */
@@ -103,10 +104,28 @@ void vlock_link_limit_replies(struct vlock_link *link)
     link->reply_functions.createArray = create_array;
     reader->fn = &link->reply_functions;
     reader->privdata = link;
+    reader->maxbuf = 0; /* see shrink_reader */
 }
 
-static bool is_readable(const struct vlock_link *link)
+/* Gives back the memory of a large reply. hiredis would do so itself, and ends the process where it
+ * cannot have a small buffer in its place. */
+static void shrink_reader(struct vlock_link *link)
 {
+    redisReader *reader = link->context->c.reader;
+    if (!reader->buf || reader->pos < reader->len || sdsalloc(reader->buf) <= LARGE_BUFFER)
+        return;
+    sds empty = sdsempty();
+    if (!empty)
+        return;
+    sdsfree(reader->buf);
+    reader->buf = empty;
+    reader->pos = reader->len = 0;
+}
+
+static bool is_readable(struct vlock_link *link)
+{
+    if (link->tls)
+        vlock_link_take_in(link);
     struct pollfd end = {.fd = link->context->c.fd, .events = POLLIN};
     return poll(&end, 1, 0) > 0;
 }
@@ -116,26 +135,83 @@ void vlock_link_read(struct vlock_link *link)
     while (link->context && !link->is_refused && is_readable(link)) {
         if (is_unasked(link))
             return;
+        shrink_reader(link);
         redisAsyncHandleRead(link->context);
     }
+}
+
+static void read_now(struct vlock_link *link)
+{
+    if (link->tls) { /* more may have come than is read at once */
+        vlock_link_read(link);
+        return;
+    }
+    if (link->is_refused || is_unasked(link))
+        return;
+    shrink_reader(link);
+    redisAsyncHandleRead(link->context);
+}
+
+/* Whether one waits here, for one reply. */
+static bool serves_one(const struct vlock_link *link)
+{
+    const struct vlock_request *first = TAILQ_FIRST(&link->inflight);
+    return first && !TAILQ_NEXT(first, entry);
+}
+
+static void note_heard(struct vlock_link *link)
+{
+    struct vlock_link_pool *pool = link->pool;
+    if (link->heard_place)
+        return;
+    link->heard_place = pool->heard ? pool->heard_end : &pool->heard;
+    *link->heard_place = link;
+    link->next_heard = NULL;
+    pool->heard_end = &link->next_heard;
+}
+
+static void forget_heard(struct vlock_link *link)
+{
+    if (!link->heard_place)
+        return;
+    *link->heard_place = link->next_heard;
+    if (link->next_heard)
+        link->next_heard->heard_place = link->heard_place;
+    else
+        link->pool->heard_end = link->heard_place;
+    link->heard_place = NULL;
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct vlock_link *link = arg;
-    if (!link->is_refused && !is_unasked(link))
-        redisAsyncHandleRead(link->context);
+    if (link->state == LINK_SECURING)
+        vlock_link_secure(link);
+    else if (serves_one(link))
+        note_heard(link);
+    else
+        read_now(link);
+}
+
+bool vlock_link_pool_read_one(struct vlock_link_pool *pool)
+{
+    struct vlock_link *link = pool->heard;
+    if (!link)
+        return false;
+    forget_heard(link);
+    read_now(link);
+    return true;
 }
 
 /* ---- what goes ---- */
 
-static void wait_until_writable(struct vlock_link *link)
+void vlock_link_wait_until_writable(struct vlock_link *link)
 {
     if (event_pending(link->writable, EV_WRITE, NULL))
         return;
     event_add(link->writable, NULL);
-    vlock_host_loop_change(link->pool->host_loop, link->context->c.fd, true);
+    vlock_host_loop_change(link->pool->host_loop, vlock_link_descriptor(link), true);
 }
 
 static void hook_del_write(void *arg)
@@ -144,7 +220,13 @@ static void hook_del_write(void *arg)
     if (!event_pending(link->writable, EV_WRITE, NULL))
         return;
     event_del(link->writable);
-    vlock_host_loop_change(link->pool->host_loop, link->context->c.fd, false);
+    vlock_host_loop_change(link->pool->host_loop, vlock_link_descriptor(link), false);
+}
+
+/* Under TLS what was tried may have gone. */
+static void note_tried(struct vlock_link *link, size_t length)
+{
+    link->tried = link->written + (length < VLOCK_TLS_RECORD ? length : VLOCK_TLS_RECORD);
 }
 
 /* Forgets what has gone of the buffer: all of it, or half of it or more. So a byte is moved once,
@@ -163,10 +245,30 @@ static void forget_written(struct vlock_link *link)
         sdsclear(context->obuf);
     } else if (link->written > LARGE_BUFFER && link->written > length / 2 && length < INT_MAX) {
         sdsrange(context->obuf, (int)link->written, -1);
+        link->tried = link->tried > link->written ? link->tried - link->written : 0;
+        link->written = 0;
+        return;
     } else {
         return;
     }
-    link->written = 0;
+    link->written = link->tried = 0;
+}
+
+static ssize_t transmit(struct vlock_link *link, const char *bytes, size_t length)
+{
+    if (!link->tls)
+        return send(link->context->c.fd, bytes, length, MSG_NOSIGNAL);
+    struct vlock_sigpipe held;
+    if (link->holds_sigpipe)
+        vlock_sigpipe_hold(&held);
+    ssize_t sent = vlock_tls_send(link->tls, bytes, length);
+    int reason = errno;
+    if (link->holds_sigpipe)
+        vlock_sigpipe_release(&held);
+    if (sent < 0)
+        note_tried(link, length);
+    errno = reason;
+    return sent;
 }
 
 /* hiredis would move what is left of its buffer at each write that takes a part: of a large value
@@ -175,13 +277,13 @@ static void write_buffer(struct vlock_link *link)
 {
     redisContext *context = &link->context->c;
     while (link->written < sdslen(context->obuf)) {
-        ssize_t sent = send(context->fd, context->obuf + link->written,
-                            sdslen(context->obuf) - link->written, MSG_NOSIGNAL);
+        ssize_t sent =
+            transmit(link, context->obuf + link->written, sdslen(context->obuf) - link->written);
         if (sent >= 0) {
             link->written += (size_t)sent;
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             forget_written(link);
-            wait_until_writable(link);
+            vlock_link_wait_until_writable(link);
             return;
         } else if (errno != EINTR) {
             char why[128];
@@ -224,7 +326,13 @@ void vlock_link_write(struct vlock_link *link)
 static void on_writable(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
-    vlock_link_write(arg);
+    struct vlock_link *link = arg;
+    if (link->state == LINK_SECURING) {
+        hook_del_write(link);
+        vlock_link_secure(link);
+    } else {
+        vlock_link_write(link);
+    }
 }
 
 /* ---- hiredis' wishes ---- */
@@ -248,7 +356,7 @@ static void hook_add_write(void *arg)
 {
     struct vlock_link *link = arg;
     if (link->is_flushing || link->state == LINK_CONNECTING)
-        wait_until_writable(link);
+        vlock_link_wait_until_writable(link);
     else
         vlock_link_mark_dirty(link);
 }
@@ -256,10 +364,12 @@ static void hook_add_write(void *arg)
 static void hook_cleanup(void *arg)
 {
     struct vlock_link *link = arg;
-    vlock_host_loop_remove(link->pool->host_loop, link->context->c.fd);
+    vlock_host_loop_remove(link->pool->host_loop, vlock_link_descriptor(link));
+    forget_heard(link);
     event_free(link->readable);
     event_free(link->writable);
     link->readable = link->writable = NULL;
+    vlock_link_end_tls(link);
     link->context = NULL;
 }
 
@@ -270,7 +380,9 @@ int vlock_link_attach_events(struct vlock_link *link)
         event_new(link->pool->base, context->c.fd, EV_READ | EV_PERSIST, on_readable, link);
     link->writable =
         event_new(link->pool->base, context->c.fd, EV_WRITE | EV_PERSIST, on_writable, link);
-    if (!link->readable || !link->writable) {
+    /* Once, to see that it can be done: what libevent needs for that it keeps. */
+    if (!link->readable || !link->writable || event_add(link->readable, NULL) != 0 ||
+        event_add(link->writable, NULL) != 0) {
         if (link->readable)
             event_free(link->readable);
         if (link->writable)
@@ -278,6 +390,8 @@ int vlock_link_attach_events(struct vlock_link *link)
         link->readable = link->writable = NULL;
         return -1;
     }
+    event_del(link->readable);
+    event_del(link->writable);
     context->data = link;
     context->ev.data = link;
     context->ev.addRead = hook_add_read;

@@ -44,6 +44,7 @@ static int call(struct vlock_scheduler *s, lua_State *L)
         return luaL_error(L, "this process is a child of the one that opened vlock, and shares its "
                              "connections: vlock cannot be used here");
     luaL_checkstack(L, LUA_MINSTACK, "too many arguments");
+    int64_t limit_ns = vlock_scheduler_limit(s);
     lua_pushcfunction(L, l_start);
     lua_insert(L, 1);
 
@@ -54,6 +55,7 @@ static int call(struct vlock_scheduler *s, lua_State *L)
         vlock_numeric_locale_use(before);
         return lua_error(L);
     }
+    vlock_task_check(L, -1)->limit_ns = limit_ns;
     while ((result = vlock_scheduler_turn(s, true, &error)) == 1)
         continue;
     vlock_scheduler_leave(s); /* … to here */

@@ -5,10 +5,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "task/scheduler_parts.h"
 
-/* How long Lua code may still run after an interrupt before it is stopped: some 50 ms. */
-#define HOOK_INSTRUCTIONS 5000000
+/* How long Lua code may still run after an interrupt before it is stopped, and after how many
+ * instructions one looks whether that is over. One may take long: it makes a string of
+ * megabytes. */
+#define PATIENCE_NS (50 * 1000 * 1000LL)
+#define LOOK_INSTRUCTIONS 100
 
 /* It is left behind on coroutines that ran at an interrupt which was dealt with; there it takes
  * itself away. It raises again at the very next instruction, so that no pcall, however many of
@@ -20,6 +24,8 @@ static void on_hook(lua_State *L, lua_Debug *frame)
         lua_sethook(L, NULL, 0, 0);
         return;
     }
+    if (!s->interrupted_at && vlock_clock_now() - s->interrupted_ns < PATIENCE_NS)
+        return;
     if (!s->interrupted_at) {
         lua_getinfo(L, "Sl", frame);
         lua_pushfstring(L, "%s:%d: %s", frame->short_src, frame->currentline, s->reason);
@@ -35,14 +41,32 @@ void vlock_interrupt_hook(lua_State *L)
     lua_sethook(L, on_hook, LUA_MASKCOUNT, 1);
 }
 
+lua_State *vlock_interrupt_aim(struct vlock_scheduler *s, lua_State *co)
+{
+    lua_State *before = s->running;
+    s->running = co; /* first, for an interrupt that comes just now */
+    if (s->is_interrupted && co)
+        lua_sethook(co, on_hook, LUA_MASKCOUNT, LOOK_INSTRUCTIONS);
+    return before;
+}
+
+void vlock_interrupt_renew(struct vlock_scheduler *s)
+{
+    free(s->interrupted_at);
+    s->interrupted_at = NULL;
+    s->interrupted_ns = vlock_clock_now();
+}
+
 void vlock_scheduler_interrupt(struct vlock_scheduler *s, const char *reason)
 {
     char byte = 0;
     lua_State *running = s->running;
     s->reason = reason;
+    if (!s->is_interrupted)
+        s->interrupted_ns = vlock_clock_now();
     s->is_interrupted = 1;
     if (running)
-        lua_sethook(running, on_hook, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
+        lua_sethook(running, on_hook, LUA_MASKCOUNT, LOOK_INSTRUCTIONS);
     if (write(s->wake_pipe[1], &byte, 1) < 0)
         return; /* it is full: the loop is awake already */
 }

@@ -17,6 +17,8 @@
 
 static const char park_tag = 0;
 static const char registry_key = 0;
+static const char stray_yield[] =
+    "coroutine.yield outside of a coroutine: nobody would resume this";
 
 struct vlock_scheduler *vlock_scheduler_of(lua_State *L)
 {
@@ -59,6 +61,11 @@ struct vlock_task *vlock_scheduler_current(struct vlock_scheduler *scheduler)
     return scheduler->current;
 }
 
+void vlock_scheduler_set_busy_poll(struct vlock_scheduler *s, int64_t ns)
+{
+    s->busy_poll_ns = ns;
+}
+
 /* ---- tasks ---- */
 
 int vlock_task_mark(const struct vlock_task *task)
@@ -82,6 +89,16 @@ void vlock_task_wake(struct vlock_task *task, int pushed)
     task->pushed = pushed;
     task->state = TASK_READY;
     TAILQ_INSERT_TAIL(&task->run->ready, task, entry);
+}
+
+int64_t vlock_scheduler_limit(const struct vlock_scheduler *s)
+{
+    return s->current ? s->current->limit_ns : s->limit_ns;
+}
+
+void vlock_scheduler_set_limit(struct vlock_scheduler *s, int64_t limit_ns)
+{
+    *(s->current ? &s->current->limit_ns : &s->limit_ns) = limit_ns;
 }
 
 void vlock_task_wake_at(struct vlock_task *task, int64_t when_ns)
@@ -123,17 +140,28 @@ static void leave(struct vlock_task *task)
         joiner->joined = NULL;
         vlock_task_wake(joiner, 0);
     }
-    luaL_unref(s->L, LUA_REGISTRYINDEX, task->anchor);
+    if (task != task->run->main) /* whose results are asked for when the run has ended */
+        luaL_unref(s->L, LUA_REGISTRYINDEX, task->anchor);
     task->anchor = LUA_NOREF;
+}
+
+/* Closes the task's variables: `why`, for errors of those that want to wait. */
+static bool close_variables(struct vlock_task *task, const char *why)
+{
+    struct vlock_scheduler *s = task->scheduler;
+    s->closing = why;
+    lua_State *before = vlock_interrupt_aim(s, task->stack);
+    bool went_well = vlock_task_close(task);
+    vlock_interrupt_aim(s, before);
+    s->closing = NULL;
+    return went_well;
 }
 
 static void fail(struct vlock_task *task)
 {
     struct vlock_run *run = task->run;
     vlock_task_describe_failure(task);
-    task->scheduler->closing = "whose task has failed";
-    vlock_task_close(task);
-    task->scheduler->closing = NULL;
+    close_variables(task, "whose task has failed");
     task->state = TASK_FAILED;
     if (TAILQ_EMPTY(&task->joiners) && task != run->main) {
         TAILQ_INSERT_TAIL(&run->failed, task, entry);
@@ -148,9 +176,9 @@ static void resume(struct vlock_scheduler *s, struct vlock_task *task)
     int results;
     task->state = TASK_RUNNING;
     s->current = task;
-    s->running = task->stack;
+    vlock_interrupt_aim(s, task->stack);
     int status = lua_resume(task->stack, s->run->turner, task->pushed, &results);
-    s->running = NULL;
+    vlock_interrupt_aim(s, NULL);
     s->current = NULL;
 
     if (status == LUA_YIELD && results == 1 &&
@@ -163,8 +191,7 @@ static void resume(struct vlock_scheduler *s, struct vlock_task *task)
     } else {
         if (status == LUA_YIELD) {
             lua_settop(task->stack, 0);
-            lua_pushliteral(task->stack,
-                            "coroutine.yield outside of a coroutine: nobody would resume this");
+            lua_rawgetp(task->stack, LUA_REGISTRYINDEX, &stray_yield); /* nothing may raise here */
         }
         fail(task);
     }
@@ -185,12 +212,10 @@ static int l_describe_closing(lua_State *L)
 
 /* Closes the variables of a task that is ended where it stands. Nobody else hears of their
  * errors. */
-static void close_variables(struct vlock_task *task)
+static void close_ended(struct vlock_task *task)
 {
     struct vlock_scheduler *s = task->scheduler;
-    s->closing = "whose task was ended";
-    bool went_well = vlock_task_close(task);
-    s->closing = NULL;
+    bool went_well = close_variables(task, "whose task was ended");
     if (went_well || !s->log || lua_gettop(task->stack) == 0)
         return;
     lua_pushcfunction(s->L, l_describe_closing);
@@ -216,7 +241,7 @@ void vlock_scheduler_end_task(struct vlock_task *task)
     if (task->state == TASK_READY)
         TAILQ_REMOVE(&task->run->ready, task, entry);
     task->state = TASK_DONE;
-    close_variables(task);
+    close_ended(task);
     lua_settop(task->stack, 0);
     leave(task);
 }
@@ -229,7 +254,7 @@ static int l_task_gc(lua_State *L)
         vlock_task_claim(task);
         if (!run->orphan_trace) {
             run->orphan_trace = task->trace;
-            run->orphan_unreachable = task->unreachable;
+            run->orphan_code = task->code;
             task->trace = NULL;
         }
     }
@@ -243,11 +268,6 @@ static int l_task_gc(lua_State *L)
 bool vlock_scheduler_can_park(const struct vlock_scheduler *s, lua_State *L)
 {
     return s->current && s->running == L && !s->unyieldable && lua_isyieldable(L);
-}
-
-void vlock_scheduler_set_closing(struct vlock_scheduler *s, const char *why)
-{
-    s->closing = why;
 }
 
 void vlock_scheduler_check_can_wait(struct vlock_scheduler *s, lua_State *L, const char *what)
@@ -280,13 +300,13 @@ int vlock_scheduler_resume(lua_State *L)
         lua_pushliteral(L, "too many arguments to resume");
         return 2;
     }
-    lua_State *resumer = s->running, *unyieldable = s->unyieldable;
+    lua_State *unyieldable = s->unyieldable;
     lua_xmove(L, co, arguments);
-    s->running = co;
+    lua_State *resumer = vlock_interrupt_aim(s, co);
     if (!unyieldable && !lua_isyieldable(L))
         s->unyieldable = L;
     int status = lua_resume(co, L, arguments, &results);
-    s->running = resumer;
+    vlock_interrupt_aim(s, resumer);
     s->unyieldable = unyieldable;
     bool ended_well = status == LUA_OK || status == LUA_YIELD;
     if (!ended_well && s->is_interrupted)
@@ -302,6 +322,20 @@ int vlock_scheduler_resume(lua_State *L)
     lua_pushboolean(L, ended_well);
     lua_xmove(co, L, results);
     return results + 1;
+}
+
+int vlock_scheduler_close(lua_State *L)
+{
+    struct vlock_scheduler *s = vlock_scheduler_of(L);
+    lua_State *co = lua_tothread(L, 3);
+    s->closing = luaL_checkstring(L, 1);
+    lua_State *closer = vlock_interrupt_aim(s, co ? co : L);
+    int status = lua_pcall(L, 1, LUA_MULTRET, 0);
+    vlock_interrupt_aim(s, closer);
+    s->closing = NULL;
+    lua_pushboolean(L, status == LUA_OK);
+    lua_replace(L, 1);
+    return lua_gettop(L);
 }
 
 /* ---- the loop ---- */
@@ -328,10 +362,9 @@ static void run_ready(struct vlock_scheduler *s)
     TAILQ_CONCAT(&s->run->ready, &turn, entry);
 }
 
-static int end_with(struct vlock_error *error, const char *trace, bool unreachable)
+static int end_with(struct vlock_error *error, const char *trace, enum vlock_code code)
 {
-    return vlock_error_set(error, unreachable ? VLOCK_ERR_UNREACHABLE : VLOCK_ERR_SCRIPT, "%s",
-                           trace ? trace : "out of memory");
+    return vlock_error_set(error, code, "%s", trace ? trace : "not enough memory");
 }
 
 /* Whether the run is over because of a failure; `error` is set then. */
@@ -339,7 +372,7 @@ static bool has_failed(struct vlock_scheduler *s, struct vlock_error *error)
 {
     struct vlock_run *run = s->run;
     if (run->main->state == TASK_FAILED) {
-        end_with(error, run->main->trace, run->main->unreachable);
+        end_with(error, run->main->trace, run->main->code);
         return true;
     }
     if (run->has_new_failure) {
@@ -348,7 +381,7 @@ static bool has_failed(struct vlock_scheduler *s, struct vlock_error *error)
         lua_gc(s->L, LUA_GCCOLLECT);
     }
     if (run->orphan_trace) {
-        end_with(error, run->orphan_trace, run->orphan_unreachable);
+        end_with(error, run->orphan_trace, run->orphan_code);
         return true;
     }
     return false;
@@ -357,7 +390,7 @@ static bool has_failed(struct vlock_scheduler *s, struct vlock_error *error)
 static bool is_deadlocked(const struct vlock_scheduler *s)
 {
     return TAILQ_EMPTY(&s->run->ready) && s->timers.count == 0 && s->awaited == 0 &&
-           !TAILQ_EMPTY(&s->run->live);
+           !TAILQ_EMPTY(&s->run->live) && !vlock_virtual_has_events(s);
 }
 
 /* In a process that was forked from the one that began the run: it ends there before anything is
@@ -392,7 +425,7 @@ static int run_tasks(struct vlock_scheduler *s, struct vlock_error *error)
                                                   "every task waits for another: none can go on")
                                 : 1;
     struct vlock_task *task = TAILQ_FIRST(&s->run->failed);
-    return task ? end_with(error, task->trace, task->unreachable) : 0;
+    return task ? end_with(error, task->trace, task->code) : 0;
 }
 
 static void end_run(struct vlock_scheduler *s)
@@ -400,8 +433,11 @@ static void end_run(struct vlock_scheduler *s)
     struct vlock_run *run = s->run;
     struct vlock_task *task;
     s->was_cut_before_sending = false;
-    while ((task = TAILQ_FIRST(&run->live)))
+    while ((task = TAILQ_FIRST(&run->live))) {
+        if (s->is_interrupted && !run->outer)
+            vlock_interrupt_renew(s); /* for what it closes */
         vlock_scheduler_end_task(task);
+    }
     run->main = NULL;
     while ((task = TAILQ_FIRST(&run->failed)))
         vlock_task_claim(task);
@@ -432,9 +468,9 @@ int vlock_scheduler_start(struct vlock_scheduler *s, lua_State *L, struct vlock_
         return vlock_error_set(error, VLOCK_ERR_USAGE,
                                "the engine is running already: runs do not nest");
     }
-    struct vlock_task *task = vlock_task_check(L, -1);
-    run->main_reference = luaL_ref(L, LUA_REGISTRYINDEX);
-    run->main = task;
+    run->main = vlock_task_check(L, -1);
+    run->main_reference = run->main->anchor; /* nothing may raise here */
+    lua_pop(L, 1);
     run->turner = L;
     s->is_interrupted = 0;
     vlock_waiting_tell_host_loop(s); /* there is something to do */
@@ -471,38 +507,7 @@ void vlock_scheduler_idle(struct vlock_scheduler *s)
 
 bool vlock_scheduler_is_ours(const struct vlock_scheduler *s)
 {
-    return s->process == getpid();
-}
-
-/* ---- runs inside the present one ---- */
-
-static void init_run(struct vlock_run *run)
-{
-    memset(run, 0, sizeof *run);
-    TAILQ_INIT(&run->ready);
-    TAILQ_INIT(&run->live);
-    TAILQ_INIT(&run->failed);
-}
-
-void vlock_scheduler_enter(struct vlock_scheduler *s, struct vlock_run *run)
-{
-    init_run(run);
-    run->outer = s->run;
-    run->interrupted = s->current;
-    run->outer_running = s->running;
-    run->outer_unyieldable = s->unyieldable;
-    s->run = run;
-    s->current = NULL;
-    s->running = s->unyieldable = NULL;
-}
-
-void vlock_scheduler_leave(struct vlock_scheduler *s)
-{
-    struct vlock_run *run = s->run;
-    s->run = run->outer;
-    s->current = run->interrupted;
-    s->running = run->outer_running;
-    s->unyieldable = run->outer_unyieldable;
+    return s->clock.is_virtual || s->process == getpid(); /* no connection is in use then */
 }
 
 /* ---- life ---- */
@@ -542,7 +547,7 @@ static struct vlock_scheduler *push_scheduler(lua_State *L)
     s->links.host_loop = &s->host_loop;
     s->wake_pipe[0] = s->wake_pipe[1] = -1;
     s->run = &s->outermost;
-    init_run(s->run);
+    vlock_run_init(s->run);
     lua_createtable(L, 0, 1);
     lua_pushcfunction(L, l_scheduler_gc);
     lua_setfield(L, -2, "__gc");
@@ -556,6 +561,8 @@ struct vlock_scheduler *vlock_scheduler_new(lua_State *L)
     if (vlock_waiting_open(s) != 0)
         luaL_error(L, "cannot set up the event loop: %s", strerror(errno));
     lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
+    lua_pushstring(L, stray_yield);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &stray_yield);
     register_task_type(L);
     return s;
 }

@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/memory_bound.h"
 #include "net/link.h"
 #include "task/task.h"
 #include "vlock_error.h"
@@ -42,6 +43,23 @@ struct vlock_link_pool *vlock_scheduler_links(struct vlock_scheduler *scheduler)
  * was ended. */
 void vlock_scheduler_set_log(struct vlock_scheduler *scheduler,
                              void (*log)(void *user, const char *message), void *user);
+
+/* For how long it looks for a reply before it sleeps, where replies come that soon; at first, and
+ * with 0: it sleeps at once. */
+void vlock_scheduler_set_busy_poll(struct vlock_scheduler *scheduler, int64_t ns);
+
+/* What bounds the memory of this Lua state (NULL: nothing): failures for want of it are put into
+ * its words. */
+void vlock_scheduler_set_memory_bound(struct vlock_scheduler *scheduler,
+                                      struct vlock_memory_bound *bound);
+/* What to say of "not enough memory". Valid until the next call. */
+const char *vlock_scheduler_shortage(struct vlock_scheduler *scheduler);
+/* Whether the value at this index is that error of Lua's. */
+bool vlock_shortage_is_meant(lua_State *L, int index);
+
+/* Writes where the innermost code of the script is that runs now, "script.lua:3"; where it is all
+ * our own, leaves what stands there. Neither allocates nor raises. */
+void vlock_scheduler_tell_place(struct vlock_scheduler *scheduler, char *text, size_t size);
 
 /* It runs in somebody else's Lua state: what cannot park there blocks (see guest_wait.h). */
 void vlock_scheduler_be_guest(struct vlock_scheduler *scheduler);
@@ -89,6 +107,32 @@ bool vlock_scheduler_was_cut_before_sending(const struct vlock_scheduler *schedu
 void vlock_scheduler_enter(struct vlock_scheduler *scheduler, struct vlock_run *run);
 void vlock_scheduler_leave(struct vlock_scheduler *scheduler);
 
+/* ---- time ---- */
+
+/* The time of its tasks: that of vlock_clock_now(), or virtual. */
+int64_t vlock_scheduler_now(const struct vlock_scheduler *scheduler);
+
+/* What else happens in virtual time, besides the end of sleeps. Its functions must not raise;
+ * `happen` may only record what happened, and wake tasks. */
+struct vlock_event_source {
+    int64_t (*next_ns)(void *user); /* when the next event is; INT64_MAX: there is none */
+    void (*happen)(void *user);     /* that is now */
+    void *user;
+};
+
+/* From here on time is virtual: it begins at 0, stands still while any task can run, and then goes
+ * on to the next event at once. No task may be asleep, and none may wait for a real server
+ * meanwhile. `source` (NULL: sleeps are all that happens) must last until the end. False, and
+ * nothing changes, where a task is asleep. */
+bool vlock_scheduler_begin_virtual(struct vlock_scheduler *scheduler,
+                                   struct vlock_event_source *source);
+/* Time is real again. Tasks that are asleep are woken at once. */
+void vlock_scheduler_end_virtual(struct vlock_scheduler *scheduler);
+
+bool vlock_scheduler_is_virtual(const struct vlock_scheduler *scheduler);
+/* Sleeps that have ended in virtual time since it began. */
+int64_t vlock_scheduler_virtual_timers(const struct vlock_scheduler *scheduler);
+
 /* ---- for functions that wait ---- */
 
 /* The task that runs now; NULL outside of tasks. */
@@ -98,10 +142,6 @@ struct vlock_task *vlock_scheduler_current(struct vlock_scheduler *scheduler);
  * `what` wants to wait. */
 void vlock_scheduler_check_can_wait(struct vlock_scheduler *scheduler, lua_State *L,
                                     const char *what);
-
-/* Why variables are closed from now on, for that error: "whose task was ended". NULL: they are
- * not. */
-void vlock_scheduler_set_closing(struct vlock_scheduler *scheduler, const char *why);
 
 /* Whether the running code may park: it belongs to a task, and nothing is in the way. */
 bool vlock_scheduler_can_park(const struct vlock_scheduler *scheduler, lua_State *L);
@@ -118,8 +158,13 @@ void vlock_task_wake(struct vlock_task *task, int pushed);
 void vlock_task_await(struct vlock_task *task, struct vlock_request *request, int mark);
 int vlock_task_mark(const struct vlock_task *task);
 
-/* Wakes the running task, which parks next, at this time on vlock_clock_now()'s scale, with nothing
- * pushed. */
+/* The running task holds the value on top of the stack (popped), until it is given another: what
+ * the callback of its request works on must outlast the coroutine that asked, which may be closed
+ * while the task waits in it. */
+void vlock_task_hold(lua_State *L);
+
+/* Wakes the running task, which parks next, at this time on vlock_scheduler_now()'s scale, with
+ * nothing pushed. */
 void vlock_task_wake_at(struct vlock_task *task, int64_t when_ns);
 
 /* Pushes the handle of the running task; nil outside of tasks. */
@@ -131,12 +176,21 @@ void vlock_task_push_current(lua_State *L);
 void vlock_task_set_local(lua_State *L);
 void vlock_task_push_local(struct vlock_scheduler *scheduler, lua_State *L);
 
+/* By when the running task, or the code outside of tasks, wants to know what became of the commands
+ * that it sends from now on, on vlock_scheduler_now()'s scale; 0: it can wait. */
+int64_t vlock_scheduler_limit(const struct vlock_scheduler *scheduler);
+void vlock_scheduler_set_limit(struct vlock_scheduler *scheduler, int64_t limit_ns);
+
 /* Ends a task that waits, where it stands, without a word. */
 void vlock_scheduler_end_task(struct vlock_task *task);
 
 /* coroutine.resume for scripts, to be wrapped by lua/vlock/script/coroutine.lua: as Lua's, but
  * keeps the interrupt informed. */
 int vlock_scheduler_resume(lua_State *L);
+
+/* (why, close, co): pcall(close, co), for that file as well. `why` variables are closed, as "whose
+ * coroutine has failed", is for errors of those that want to wait. */
+int vlock_scheduler_close(lua_State *L);
 
 /* Pushes the tag that a park yields. */
 void vlock_scheduler_push_tag(lua_State *L);

@@ -1,5 +1,5 @@
 /* A task: see task.h. */
-#include "task/task_parts.h"
+#include "task/scheduler_parts.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>
@@ -64,8 +64,8 @@ static int l_describe_failure(lua_State *L)
     if (lua_type(co, -1) == LUA_TTABLE) {
         lua_pushstring(co, "outcome");
         lua_rawget(co, -2);
-        task->unreachable =
-            lua_type(co, -1) == LUA_TSTRING && strcmp(lua_tostring(co, -1), "unreachable") == 0;
+        if (lua_type(co, -1) == LUA_TSTRING && strcmp(lua_tostring(co, -1), "unreachable") == 0)
+            task->code = VLOCK_ERR_UNREACHABLE;
         lua_pop(co, 1);
     }
     lua_pushvalue(co, -1);
@@ -75,7 +75,8 @@ static int l_describe_failure(lua_State *L)
         if (lua_rawget(L, -2) != LUA_TSTRING)
             lua_pop(L, 1);
     }
-    const char *text = luaL_tolstring(L, -1, NULL);
+    const char *text = task->code == VLOCK_ERR_MEMORY ? vlock_scheduler_shortage(task->scheduler)
+                                                      : luaL_tolstring(L, -1, NULL);
     luaL_traceback(L, co, text, 0);
     task->trace = strdup(lua_tostring(L, -1));
     return 0;
@@ -95,14 +96,22 @@ bool vlock_task_close(struct vlock_task *task)
 void vlock_task_describe_failure(struct vlock_task *task)
 {
     lua_State *L = task->main_state;
+    struct vlock_scheduler *scheduler = task->scheduler;
+    bool lacks_memory = vlock_shortage_is_meant(task->stack, -1);
+    task->code = lacks_memory ? VLOCK_ERR_MEMORY : VLOCK_ERR_SCRIPT;
+    vlock_memory_bound_lend(scheduler->memory_bound, true);
     lua_pushcfunction(L, l_describe_failure);
     lua_pushlightuserdata(L, task);
-    if (lua_pcall(L, 1, 0, 0) == LUA_OK)
+    bool is_described = lua_pcall(L, 1, 0, 0) == LUA_OK;
+    vlock_memory_bound_lend(scheduler->memory_bound, false);
+    if (is_described)
         return;
     /* What its __tostring raised, or that there is no memory. */
-    const char *why = lua_tostring(L, -1);
-    if (asprintf(&task->trace, "an error that cannot be put into words: %s",
-                 why ? why : "its __tostring failed") < 0)
+    const char *why = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+    if (lacks_memory)
+        task->trace = strdup(vlock_scheduler_shortage(scheduler));
+    else if (asprintf(&task->trace, "an error that cannot be put into words: %s",
+                      why ? why : "its __tostring failed") < 0)
         task->trace = NULL;
     lua_pop(L, 1);
 }

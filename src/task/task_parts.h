@@ -13,6 +13,7 @@
 
 #include "base/timers.h"
 #include "task/task.h"
+#include "vlock_error.h"
 
 #define VLOCK_TASK_TYPE "vlock.task"
 
@@ -33,18 +34,23 @@ struct vlock_run {
     struct task_list ready, live, failed;
     /* The first, whose end gives the run its result; NULL before and after. */
     struct vlock_task *main;
-    int main_reference;   /* keeps it while it runs and after its end */
+    int main_reference;   /* its anchor, which keeps it after its end as well */
     lua_State *turner;    /* whose code turns the loop: tasks run on its C stack */
     bool has_new_failure; /* of a task that nobody was joining */
     char *orphan_trace;   /* of a failed task whose handle nobody holds any more */
-    bool orphan_unreachable;
+    enum vlock_code orphan_code;
     struct vlock_run *outer;        /* the one that stands still meanwhile, and where: */
     struct vlock_task *interrupted; /* NULL: outside of tasks */
     lua_State *outer_running, *outer_unyieldable;
 };
 
 /* Its user values. */
-enum { VLOCK_TASK_COROUTINE = 1, VLOCK_TASK_LOCAL = 2, VLOCK_TASK_VALUES = 2 };
+enum {
+    VLOCK_TASK_COROUTINE = 1,
+    VLOCK_TASK_LOCAL,
+    VLOCK_TASK_HELD,
+    VLOCK_TASK_VALUES = VLOCK_TASK_HELD
+};
 
 struct vlock_task {
     struct vlock_scheduler *scheduler;
@@ -57,6 +63,7 @@ struct vlock_task {
     struct vlock_timer timer;
     struct vlock_request *request;        /* that it waits for */
     int mark;                             /* of that request */
+    int64_t limit_ns;                     /* of its commands: see vlock_scheduler_limit() */
     struct vlock_task *joined;            /* the task it waits for */
     struct task_list joiners;             /* tasks that wait for this one */
     TAILQ_ENTRY(vlock_task) joiner_entry; /* in joined->joiners */
@@ -66,7 +73,8 @@ struct vlock_task {
     struct task_list *unclaimed_in;
     char *trace;       /* of its failure, malloc'd */
     bool is_cancelled; /* while it was ready: its turn will be its end */
-    bool unreachable;  /* it failed because the server cannot be reached */
+    /* Of its failure: the server cannot be reached, there is no memory, or it is the script's. */
+    enum vlock_code code;
 };
 
 /* Pushes a task without a function, in state TASK_DONE. main_state: the engine's. May raise. */

@@ -2,8 +2,10 @@
  * the descriptor for the loop of the host. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -14,16 +16,25 @@
 
 /* ---- time: one event of libevent for the earliest timer ---- */
 
+/* It is always set, if to a time that never comes: only to begin with does libevent need memory for
+ * that. */
+static int clear_timer(struct vlock_scheduler *s)
+{
+    static const struct timeval never = {.tv_sec = 100 * 24 * 3600};
+    s->timer_ns = 0;
+    return event_add(s->timer, &never);
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
-    ((struct vlock_scheduler *)arg)->timer_ns = 0; /* the loop looks at the heap after every wait */
+    clear_timer(arg); /* the loop looks at the heap after every wait */
 }
 
 static void wake_sleepers(struct vlock_scheduler *s)
 {
     struct vlock_timer *first = vlock_timers_first(&s->timers);
-    int64_t now = first ? vlock_clock_now() : 0;
+    int64_t now = first ? vlock_scheduler_now(s) : 0;
     for (; first && first->when_ns <= now; first = vlock_timers_first(&s->timers)) {
         vlock_timers_cancel(&s->timers, first);
         vlock_task_wake((struct vlock_task *)((char *)first - offsetof(struct vlock_task, timer)),
@@ -37,11 +48,11 @@ static void set_timer(struct vlock_scheduler *s)
     int64_t when_ns = first ? first->when_ns : 0;
     if (when_ns == s->timer_ns)
         return;
-    s->timer_ns = when_ns;
     if (!first) {
-        event_del(s->timer);
+        clear_timer(s);
         return;
     }
+    s->timer_ns = when_ns;
     int64_t delay = when_ns - vlock_clock_now();
     if (delay < 0)
         delay = 0;
@@ -76,12 +87,68 @@ int vlock_scheduler_descriptor(struct vlock_scheduler *s)
     return s->host_loop.epoll_fd;
 }
 
+/* ---- polling ---- */
+
+/* Whoever sleeps is woken late. With 50 clients of one key, on a Unix socket in a virtual machine,
+ * that was half of the time from a command to its reply: 111 us, and 55 without sleeping (medians).
+ * So a reply is looked for without sleeping, for a moment, where replies are that quick; and not
+ * while somebody else needs this processor, which shows in that we get it back late when we yield
+ * it. */
+#define OTHERS_NS 50000 /* away for longer: somebody else was here */
+/* For how long it does not poll then: twice as long each time, where somebody needs it again after
+ * fewer than MANY_POLLS. Each time costs a slice of the other's, some milliseconds. */
+#define FIRST_REST_NS (10 * 1000 * 1000LL)
+#define LONGEST_REST_NS (1000 * 1000 * 1000LL)
+#define MANY_POLLS 1000
+
+static bool may_poll(const struct vlock_scheduler *s, int64_t now)
+{
+    const struct vlock_link_pool *links = &s->links;
+    return s->awaited > 0 && now - links->sent_ns < s->busy_poll_ns && now >= s->rests_until_ns;
+}
+
+static void rest(struct vlock_scheduler *s, int64_t now)
+{
+    s->rest_ns = s->polls >= MANY_POLLS || !s->rest_ns ? FIRST_REST_NS
+                 : 2 * s->rest_ns > LONGEST_REST_NS    ? LONGEST_REST_NS
+                                                       : 2 * s->rest_ns;
+    s->rests_until_ns = now + s->rest_ns;
+    s->polls = 0;
+}
+
+/* Whether to look for a reply once more before it sleeps. */
+static bool polls(struct vlock_scheduler *s)
+{
+    int64_t took_ns = s->links.took_ns;
+    if (took_ns == 0 || took_ns > s->busy_poll_ns)
+        return false;
+    int64_t now = vlock_clock_now();
+    if (!may_poll(s, now))
+        return false;
+    sched_yield();
+    int64_t back = vlock_clock_now();
+    s->polls++;
+    if (back - now > OTHERS_NS)
+        rest(s, back);
+    return true;
+}
+
 /* ---- a turn ---- */
 
 void vlock_waiting_turn(struct vlock_scheduler *s, bool may_sleep)
 {
-    set_timer(s);
-    event_base_loop(s->base, may_sleep ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    if (s->clock.is_virtual) {
+        if (may_sleep)
+            vlock_virtual_turn(s);
+        return;
+    }
+    if (!vlock_link_pool_read_one(&s->links)) {
+        may_sleep = may_sleep && !polls(s);
+        if (may_sleep)
+            set_timer(s);
+        event_base_loop(s->base, may_sleep ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK);
+        vlock_link_pool_read_one(&s->links);
+    }
     wake_sleepers(s);
     vlock_waiting_tell_host_loop(s);
 }
@@ -102,6 +169,25 @@ static void collect(void *owner)
     lua_gc(((struct vlock_scheduler *)owner)->L, LUA_GCCOLLECT);
 }
 
+/* What a loop takes: the wake pipe, and of libevent an epoll, a timer and a pair of sockets; and
+ * some for a process whose threads open files meanwhile. */
+#define DESCRIPTORS 10
+
+/* libevent ends the process, the host's too, where it finds no descriptors for its sockets. So they
+ * are looked for beforehand. Leaves errno. */
+static bool has_descriptors(void)
+{
+    int taken[DESCRIPTORS], count = 0;
+    while (count < DESCRIPTORS && (taken[count] = eventfd(0, EFD_CLOEXEC)) >= 0)
+        count++;
+    int reason = errno;
+    bool is_enough = count == DESCRIPTORS;
+    while (count > 0)
+        close(taken[--count]);
+    errno = reason;
+    return is_enough;
+}
+
 static struct event_base *new_base(void)
 {
     struct event_config *config = event_config_new();
@@ -115,6 +201,11 @@ static struct event_base *new_base(void)
 
 int vlock_waiting_open(struct vlock_scheduler *s)
 {
+    if (!has_descriptors()) {
+        collect(s);
+        if (!has_descriptors())
+            return -1;
+    }
     if (pipe2(s->wake_pipe, O_NONBLOCK | O_CLOEXEC) == 0)
         s->base = new_base();
     if (!s->base)
@@ -124,7 +215,9 @@ int vlock_waiting_open(struct vlock_scheduler *s)
     s->links.owner = s;
     s->timer = evtimer_new(s->base, on_timer, s);
     s->wake_event = event_new(s->base, s->wake_pipe[0], EV_READ | EV_PERSIST, on_wake_pipe, s);
-    return s->timer && s->wake_event ? event_add(s->wake_event, NULL) : -1;
+    if (!s->timer || !s->wake_event || clear_timer(s) != 0)
+        return -1;
+    return event_add(s->wake_event, NULL);
 }
 
 void vlock_waiting_close(struct vlock_scheduler *s)

@@ -91,3 +91,46 @@ stock_lua() {
     timeout 30 env ${preload:+LD_PRELOAD="${preload# }" ASAN_OPTIONS=detect_leaks=0} \
         LUA_CPATH="$TOP/build/?.so;./?.so" lua5.4 "$@"
 }
+
+# build_c NAME: the program NAME of NAME.c, with the library that was built.
+build_c() {
+    # shellcheck disable=SC2046 # flags are words
+    "${CC:-cc}" -Wall -Werror ${SANITIZER:+-fsanitize="$SANITIZER"} -I"$TOP/src" "$1.c" \
+        "$TOP/build/libvlock.a" $(pkg-config --libs hiredis lua5.4 libevent openssl) \
+        $(ls /usr/lib/*/liblua5.4-cjson.so* | head -n 1) -lm -ldl -o "$1"
+}
+
+# make_certificates: the folder tls, with a CA, ca.crt, and certificates of it with their keys:
+# server, for localhost and 127.0.0.1; other, for another host; client; and stale, which is over in
+# a second.
+make_certificates() {
+    local name names days
+    mkdir -p tls
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 \
+        -subj "/CN=a CA for tests" -keyout tls/ca.key -out tls/ca.crt 2>/dev/null
+    while read -r name names days; do
+        openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj "/CN=$name" \
+            -keyout "tls/$name.key" -out "tls/$name.csr" 2>/dev/null
+        openssl x509 -req -in "tls/$name.csr" -CA tls/ca.crt -CAkey tls/ca.key -CAcreateserial \
+            -days "$days" -extfile <(echo "subjectAltName=$names") -out "tls/$name.crt" 2>/dev/null
+    done <<'END'
+server DNS:localhost,IP:127.0.0.1 2
+other DNS:elsewhere.example 2
+client DNS:client.example 2
+stale DNS:localhost,IP:127.0.0.1 0
+END
+}
+
+# start_tls_server NAME CERTIFICATE [OPTION …]: start_server, and by TLS at $tls_url, with that
+# certificate of make_certificates.
+start_tls_server() {
+    local name=$1 certificate=$2 port i
+    shift 2
+    for i in {1..20}; do
+        port=$((20000 + RANDOM % 12000))
+        start_server "$name" --tls-port "$port" --tls-cert-file "tls/$certificate.crt" \
+            --tls-key-file "tls/$certificate.key" --tls-ca-cert-file tls/ca.crt \
+            --tls-auth-clients no "$@" && break
+    done
+    tls_url=rediss://127.0.0.1:$port
+}

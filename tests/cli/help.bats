@@ -48,7 +48,7 @@ manual() {
     folder=$(manual)
     [ "$(fields options name | wc -l)" -ge 30 ]
     fields options name | while read -r option; do
-        grep -qE -- "--$option( |$)" <<<"$("$vlockrun" help)"
+        grep -qE -- "--$option( |$|\[=)" <<<"$("$vlockrun" help)"
         grep -qF -- "--${option}" <<<"$(sed 's/\\-/-/g' "$folder/vlockrun.1")"
         grep -q -- "--$option" "$folder/vlockrun.bash"
         grep -q -- "--$option" "$folder/_vlockrun"

@@ -140,6 +140,7 @@ END
     done <<'END'
 libhiredis-dev hiredis
 libevent-dev libevent
+libssl-dev openssl
 liblua5.4-dev lua5.4 lua-5.4 lua54 lua
 lua-cjson-dev lua5.4-cjson lua54-cjson lua-cjson
 libcmocka-dev cmocka

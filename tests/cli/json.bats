@@ -59,6 +59,24 @@ policy=lua/backoff/full_jitter.lua
     [ "$status" -eq 4 ]
 }
 
+@test "simulations, with every kind of fault, and several of them" {
+    cat >all.lua <<'END'
+return {
+  delay = { "normal", mean = "1ms", deviation = "200us", minimum = "500us" },
+  service = { default = "1us", EVALSHA = "10us" },
+  timeout = "50ms",
+  faults = { lost_request = 0.01, lost_reply = 0.01, cut_request = 0.01, cut_reply = 0.01,
+    late_request = 0.01, lateness = "20ms" },
+  stall = { at = "50ms", takes = "10ms" },
+  failover = { at = "100ms", every = "1s", takes = "5ms", forgets = "2ms" },
+}
+END
+    valid lab --sim=all.lua -w 10 -n 500 "$TOP/$policy"
+    valid lab --sim=aws --runs 3 -w 10 -n 100 --require 'sim.events>1' "$TOP/$policy"
+    [ "$status" -eq 0 ]
+    valid lab compare --sim=lan -n 100 full_jitter none
+}
+
 @test "verify: whole, broken, and where nothing can be said" {
     "$vlockrun" --history whole.jsonl --runs 2 -n 200 "$TOP/$policy"
     valid verify verify whole.jsonl

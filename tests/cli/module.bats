@@ -58,6 +58,23 @@ END
     [ "$output" = fine ]
 }
 
+@test "a deadline bounds calls outside of tasks as well" {
+    start_server s
+    script <<END
+local vlock = require "vlock"
+vlock.open { url = "$url" }
+vlock.update("n", function() return 1 end)
+os.execute("kill -STOP $server")
+local began = os.time()
+local value, outcome = vlock.update("n", function(v) return v + 1 end, { deadline = 0.5 })
+print(value, outcome.outcome, os.time() - began < 4)
+os.execute("kill -CONT $server")
+print(vlock.redis.call("PING").ok)
+END
+    run lua "$scratch/a.lua"
+    [ "$output" = $'nil\tunknown\ttrue\nPONG' ]
+}
+
 @test "errors are the values that scripts get, and come out as they went in" {
     start_server s
     script <<'END'
@@ -258,10 +275,11 @@ END
         echo "$output"
         [[ $output == *"$2"* ]]
     }
-    refuses '{ ur = "redis://localhost" }' "unknown option 'ur'; there are: url, password, private_server, seed, connect_timeout, command_timeout"
+    refuses '{ ur = "redis://localhost" }' "unknown option 'ur'; there are: url, password, private_server, seed,"
     refuses '{ url = 1 }' "url must be of type string, not number"
     refuses '{ seed = 1.5 }' "seed must be of type integer, not number"
     refuses '{ command_timeout = 0 }' "command_timeout is a number of seconds above 0"
+    refuses '{ busy_poll = -1 }' "busy_poll is a number of seconds from 0"
     refuses '"redis://localhost"' "takes a table of options, not string"
     refuses '(vlock.now() and {})' "vlock is open already"
     run lua -e 'print(require "vlock".open({ seed = 7 }).random())'

@@ -50,6 +50,19 @@ has_editing() {
     [[ $output == *"each of the 20 commits stands on the one before it"* ]]
 }
 
+@test "a policy that is edited between two lines is the edited one" {
+    start_server s
+    mkdir -p lua/merge
+    echo 'return { merge = function() return "old" end }' >lua/merge/edited.lua
+    local line='vlock.update("k", function(v) if v ~= "theirs" then '
+    line+='vlock.compare_and_set("k", "theirs", (select(2, vlock.get("k")))) end return "mine" end, '
+    line+='{ backoff = "none", merge = "edited" })\n'
+    options="-u $url" typed "$line" \
+        'io.open("lua/merge/edited.lua", "w"):write("return { merge = function() return [[new]] end }"):close()\n' \
+        "$line" '\x04'
+    [[ $output == *'"old"'*'"new"'* ]]
+}
+
 @test "options hold for the session" {
     start_server s
     options="-u $url --json" typed 'redis.call("SET", "k", "v").ok\n' '{ 1, "a" }\n' '\x04'

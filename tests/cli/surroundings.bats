@@ -48,9 +48,12 @@ END
     done
     run --separate-stderr "$vlockrun" -u Valkey://localhost:1 -e 'return redis.call("PING")'
     [ "$status" -eq 3 ]
-    run --separate-stderr "$vlockrun" -u valkeys://localhost -e 'return 1'
-    [ "$status" -eq 2 ]
-    [[ $stderr == *"not supported yet"* ]]
+    run --separate-stderr "$vlockrun" -u Valkeys://localhost:1 -e 'return redis.call("PING")'
+    [ "$status" -eq 3 ]
+    run --separate-stderr "$vlockrun" -u Redis+Sentinel://localhost:1/main -e 'return redis.call("PING")'
+    [ "$status" -eq 3 ]
+    run --separate-stderr "$vlockrun" -u VALKEYS+Cluster://localhost:1 -e 'return redis.call("PING")'
+    [ "$status" -eq 3 ]
 }
 
 @test "who gets which password" {

@@ -89,9 +89,9 @@ load environment
     [ "$status" -eq 2 ]
     run "$vlockrun" --timeout soon x.lua
     [[ $output == *'--timeout: "soon" is not a duration like 250us'* ]]
-    run "$vlockrun" -u rediss://:secret@nowhere -e 1
+    run "$vlockrun" -u redis+elsewhere://:secret@nowhere -e 1
     [ "$status" -eq 2 ]
-    [[ $output == *"--url: rediss:// is not supported yet; redis://, valkey:// and unix:// are"* ]]
+    [[ $output == *"--url: bad URL: it begins with no scheme that is known; it looks like redis://HOST:PORT/DB, redis+cluster://"* ]]
     run "$vlockrun" -u 'redis://u:secret@h:99999' -e 1
     [ "$status" -eq 2 ]
     [[ $output == *"--url: bad URL: "* && $output != *secret* ]]
@@ -145,6 +145,34 @@ load environment
     [ "$output" = $'mine\nmine\nnil\nmine' ]
     run -0 "$vlockrun" -e 'return tostring(require("module").found)'
     [ "$output" = nil ]
+}
+
+@test "what a script adds to the libraries is there, and what it replaces there breaks nothing of ours" {
+    run -0 "$vlockrun" -e 'function string.mine(text) return text .. "!" end return ("a"):mine()'
+    [ "$output" = 'a!' ]
+    echo 'string.format, string.gsub, table.concat, math.min = 1, 2, 3, 4' >policy.lua
+    echo 'return { backoff = "fulljitter" }' >>policy.lua
+    run -1 --separate-stderr "$vlockrun" policy.lua
+    [[ $stderr == "vlockrun: policy.lua:2: no backoff 'fulljitter', did you mean 'full_jitter'?"* ]]
+    run -0 "$vlockrun" -e 'string.format = function() return "mine" end return string.format("%d", 1)'
+    [ "$output" = mine ]
+    # The policies and stores that are built in are ours as well.
+    cat >script.lua <<'END'
+math.min, math.max, table.pack, table.unpack, debug.traceback, _G.assert, _G.load = nil
+local is_first = true
+local function add(value, version)
+  if is_first then
+    is_first = false
+    vlock.compare_and_set("k", "10", version, {store = "watch"})
+  end
+  return (value or 0) + 1
+end
+return vlock.update("k", add, {store = "watch", backoff = {"decorrelated", cap = "1ms"}})
+END
+    run -0 --separate-stderr "$vlockrun" script.lua
+    [ "$output" = 11 ]
+    run -1 --separate-stderr "$vlockrun" -e 'debug.traceback = nil error("mine")'
+    [[ $stderr == "vlockrun: (command line):1: mine"* ]]
 }
 
 @test "a traceback has the script's lines, and our functions by the names that it calls them by" {

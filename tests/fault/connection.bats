@@ -152,8 +152,9 @@ local t = vlock.spawn(function()
 end)
 vlock.sleep(0.1)
 io.open("sent", "w"):close()
+local began = vlock.now()
 local value, outcome = t:join()
-return {tostring(value), outcome.outcome, outcome.token, outcome.reason}'
+return {tostring(value), outcome.outcome, outcome.token, vlock.now() - began < 3, outcome.reason}'
     "$vlockrun" -u "$url" script.lua >out 2>err 3>&- &
     pid=$!
     wait_for ready
@@ -165,6 +166,95 @@ return {tostring(value), outcome.outcome, outcome.token, outcome.reason}'
     cat out
     [ "$(sed -n 1,2p out)" = $'nil\nunknown' ]
     [[ $(sed -n 3p out) =~ ^[0-9a-f]+\.[0-9]+$ ]]
+    [ "$(sed -n 4p out)" = 1 ]
+}
+
+@test "who closes a connection leaves nobody waiting for it" {
+    start_server s
+    cat >script.lua <<'END'
+local function waits(command)
+  local connection = redis.connect()
+  local task = vlock.spawn(function() return connection:pcall(table.unpack(command)) end)
+  vlock.sleep(command.seconds)
+  connection:close()
+  print(task:join().outcome)
+end
+waits { "BLPOP", "list", "0", seconds = 0.1 }
+waits { "SET", "never", "sent", seconds = 0 }
+print(redis.call("EXISTS", "never"))
+END
+    run timeout 20 "$vlockrun" -u "$url" script.lua
+    echo "$output"
+    [ "$output" = $'unknown\nunreachable\n0' ]
+}
+
+@test "a deadline bounds each call, and the connection that others share goes on" {
+    start_server s
+    cat >script.lua <<END
+local function server(signal) os.execute("kill -" .. signal .. " $server") end
+-- How it ended, and whether at its deadline of 0.3 s, or soon after.
+local function timed(what, f, ...)
+  local began = vlock.now()
+  local ok, a, b = pcall(f, ...)
+  local took = vlock.now() - began
+  print(what, ok and (a or b.outcome) or a.outcome or a, took >= 0.29 and took < 2 or took)
+end
+local function add(v) return (v or 0) + 1 end
+local soon = { deadline = 0.3 }
+local id = redis.call("CLIENT", "ID")
+assert(vlock.update("n", add) == 1)
+server "STOP"
+local patient = vlock.spawn(redis.call, "INCR", "m")
+timed("update on what is known", vlock.update, "n", add, soon)
+timed("update that reads first", vlock.update, "other", add, soon)
+server "CONT"
+timed("update that reads again", vlock.update, "third", function(_, version)
+  vlock.compare_and_set("third", "theirs", version)
+  return 7
+end, { deadline = 0.3, retry = "forever", backoff = function()
+  server "STOP"
+  return 0.01
+end })
+timed("compare_and_set", vlock.compare_and_set, "n", "7", 1, soon)
+timed("get", vlock.get, "n", soon)
+server "CONT"
+print("the patient one", (patient:join()), redis.call("CLIENT", "ID") == id)
+timed("update that computes for long", vlock.update, "n", function(v)
+  vlock.sleep(0.4)
+  return add(v)
+end, soon)
+print("n", vlock.get("n"))
+END
+    run "$vlockrun" -u "$url" script.lua
+    echo "$output"
+    [ "${output//$'\t'/, }" = "\
+update on what is known, unknown, true
+update that reads first, gave_up, true
+update that reads again, gave_up, true
+compare_and_set, unknown, true
+get, unreachable, true
+the patient one, 1, true
+update that computes for long, gave_up, true
+n, 2, 2, $(redis-cli -s "$socket" hget '{n}:v' s)" ]
+}
+
+@test "a connection that is made anew logs in as the first one did, in the same database" {
+    start_server s --requirepass s3cret --user me on '>pass' '~*' '&*' +@all
+    cat >script.lua <<'END'
+redis.call("SET", "a", ARGV[1])
+local control = redis.connect()
+control:call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+vlock.sleep(0.02)
+vlock.update("b", function() return "new" end)
+return {redis.call("GET", "a"), redis.call("ACL", "WHOAMI"), redis.call("GET", "b")}
+END
+    for login in default:s3cret me:pass; do
+        run -0 "$vlockrun" -u "unix://${login#default}@$socket?db=3" script.lua , "in 3 as $login"
+        [ "$output" = "in 3 as $login"$'\n'"${login%:*}"$'\nnew' ]
+    done
+    REDISCLI_AUTH=s3cret cli INFO keyspace >keys
+    [ "$(grep -c '^db' keys)" = 1 ]
+    grep -q '^db3:keys=3,' keys
 }
 
 @test "WATCH does not survive its connection: EXEC is refused, not run unguarded" {

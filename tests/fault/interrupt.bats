@@ -55,15 +55,6 @@ start() {
     done
 }
 
-@test "what no hook can stop is left by the watchdog, and its server with it" {
-    "$vlockrun" --timeout 300ms -e 'local pid = redis.call("INFO", "server"):match("process_id:(%d+)") print(pid) io.stdout:flush()
-        return (("a"):rep(100000):find(("a*"):rep(40) .. "b"))' >out 2>err 3>&- &
-    pid=$!
-    ends_within 8 1
-    grep -q 'does not end' err
-    is_gone "$(head -n 1 out)"
-}
-
 @test "a run that ends in time is not disturbed by its --timeout" {
     run "$vlockrun" --timeout 5s -e 'vlock.sleep(0.1) return "done"'
     [ "$status" -eq 0 ]

@@ -52,10 +52,7 @@ int main(int count, char **words)
 }
 END
     start_server s
-    # shellcheck disable=SC2046 # flags are words
-    ${CC:-cc} -I"$TOP/src" own.c "$TOP/build/libvlock.a" $(pkg-config --libs hiredis lua5.4 libevent) \
-        $(ls /usr/lib/*/liblua5.4-cjson.so* 2>/dev/null | head -n 1) -lm -ldl -o own \
-            || skip "cannot be linked here"
+    build_c own
     run ./own "$url" "$server"
     echo "$output"
     [ "$output" = fine ]

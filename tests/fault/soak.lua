@@ -26,7 +26,8 @@ local options = {
   backoff = { "full_jitter", cap = "20ms" },
   receipts = unknown_means == "fail" and 0 or tonumber(ARGV[7] or "60"),
 }
-local counts = { committed = 0, unknown = 0, history_lost = 0, gave_up = 0, unreachable = 0 }
+local counts = { committed = 0, unknown = 0, history_lost = 0, gave_up = 0, unreachable = 0,
+  refused = 0 }
 local file = assert(io.open(path, "w"))
 
 local function count_up(value)
@@ -44,6 +45,9 @@ local function update(key)
     end
     local reason = ok and version or value
     local outcome = type(reason) == "table" and rawget(reason, "outcome")
+    if not outcome and tostring(reason):find("ERR upstream timed out", 1, true) then
+      outcome = "refused" -- a read, by the proxy
+    end
     if not outcome or counts[outcome] == nil then
       error(reason, 0)
     end

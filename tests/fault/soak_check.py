@@ -3,7 +3,7 @@ import glob
 import json
 import sys
 
-folder, seconds = sys.argv[1], int(sys.argv[2])
+folder, seconds, least_disturbed = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
 told = {}  # by key: how often each version was reported, and the value with it
 for path in glob.glob(folder + "/versions.*"):
     with open(path, encoding="utf-8") as file:
@@ -35,7 +35,8 @@ with open(folder + "/faults.json", encoding="utf-8") as file:
     faults = json.load(file)
 
 commits = counts["committed"]
-print("%d commits in %d s, %.0f %% of the writes disturbed" % (commits, seconds, 100 * disturbed / max(commits, 1)))
+percent = 100 * disturbed / max(commits, 1)
+print("%d commits in %d s, %.0f %% of the writes disturbed" % (commits, seconds, percent))
 print("faults: " + ", ".join("%s %d" % pair for pair in sorted(faults.items())))
 for name in sorted(transitions):
     print("transition: %s: %d" % (name, transitions[name]))
@@ -43,4 +44,6 @@ print("outcomes: " + ", ".join("%s %d" % pair for pair in sorted(counts.items())
 print("lost %d, reported twice %d, applied and not reported %d, altered %d" % (lost, twice, unreported, altered))
 is_whole = not (lost or twice or unreported or altered or told or counts["unknown"] or counts["history_lost"])
 print("whole" if is_whole else "BROKEN")
-sys.exit(0 if is_whole else 4)
+if percent < least_disturbed:
+    print("fewer than %g %% of the writes were disturbed" % least_disturbed)
+sys.exit(0 if is_whole and percent >= least_disturbed else 4)

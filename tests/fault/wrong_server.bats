@@ -57,6 +57,15 @@ is_refused() {
     is_refused 'it said "+PONG" unasked'
 }
 
+@test "so does one that comes while nothing is under way" {
+    start_not_redis '' '$16\r\n{text}\r\n{next}:1\r\n{pause}:2\r\n' 5
+    run --separate-stderr timeout 20 "$vlockrun" -u "$url" \
+        -e 'local reply = redis.call("PING") vlock.sleep(0.4) return reply'
+    echo "$status: $output $stderr"
+    [ "$status" -eq 0 ]
+    [ "$output" = 1 ]
+}
+
 @test "too many clients, no password, no user: refused at the door" {
     start_server s --maxclients 1
     sleep 30 | redis-cli -s "$socket" 3>&- &

@@ -34,7 +34,7 @@ finish() {
 }
 
 # Every text file of the project, a line each: what git knows or would add; all but what is built
-# where this is no checkout.
+# where this is no checkout. The inputs of the fuzz targets are any bytes.
 texts() {
     if git rev-parse --git-dir >/dev/null 2>&1; then
         git -c core.quotePath=false ls-files --cached --others --exclude-standard \
@@ -43,7 +43,7 @@ texts() {
         done
     else
         find . -type f ! -path './build/*' ! -path './.git/*' ! -path ./vlockrun | sed 's|^\./||'
-    fi | grep -vE '\.(png|svg|inc)$'
+    fi | grep -vE '\.(png|svg|inc)$|^tests/fuzz/corpus/'
 }
 
 # shell_files: those that a shell runs, told by their first line or their name.

@@ -57,6 +57,16 @@ describe("combined updates", function()
     assert.is_true(commits() <= 100)
   end)
 
+  it("that come while a commit is under way are part of the next one", function()
+    local late
+    assert(vlock.update(key, function(value)
+      late = late or vlock.spawn(vlock.update, key, add(1), combined)
+      return add(1)(value)
+    end, combined))
+    assert(late:join())
+    assert.are.equal("2", (vlock.get(key)))
+  end)
+
   it("see each other's values as the server would have given them, in the order they came, " ..
     "and return their own", function()
     local seen = {}
@@ -165,6 +175,21 @@ describe("combined updates", function()
     first:join()
     second:join()
     assert.are.equal(2, commits())
+  end)
+
+  it("count their deadline from when the first of a batch asked", function()
+    local long = vlock.spawn(vlock.update, key, function(value)
+      vlock.sleep(0.3)
+      return add(1)(value)
+    end, combined)
+    vlock.sleep(0.01)
+    local asked = commits()
+    local value, outcome = vlock.update(key, add(1), { combine = true, deadline = 0.1 })
+    assert.is_nil(value)
+    assert.are.equal("gave_up", outcome.outcome)
+    assert.are.equal("the deadline of 100ms has passed", outcome.reason)
+    long:join()
+    assert.are.equal(asked + 1, commits())
   end)
 
   it("inside of its own update function is refused, and not waited for; others go on", function()

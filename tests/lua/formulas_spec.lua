@@ -93,17 +93,17 @@ describe("a deadline", function()
 
   it("is not overslept, whether the policy sets it or the options do", function()
     for _, options in ipairs {
-      { retry = { "deadline", max = "50ms" }, backoff = { "fixed", pause = "20s" } },
-      { retry = "forever", deadline = "50ms", backoff = { "fixed", pause = "20s" } },
-      { retry = { "deadline", max = "50ms" }, backoff = { "fixed", pause = "4ms" } },
-      { retry = "forever", deadline = "50ms", backoff = { "fixed", pause = "4ms" } },
+      { retry = { "deadline", max = "500ms" }, backoff = { "fixed", pause = "20s" } },
+      { retry = "forever", deadline = "500ms", backoff = { "fixed", pause = "20s" } },
+      { retry = { "deadline", max = "500ms" }, backoff = { "fixed", pause = "4ms" } },
+      { retry = "forever", deadline = "500ms", backoff = { "fixed", pause = "4ms" } },
     } do
       local outcome, seconds = contended(options)
       assert.are.equal("gave_up", outcome.outcome)
-      -- Where the machine is slow.
       assert.matches("^the deadline of .* would pass$",
-        (outcome.reason:gsub("has passed", "would pass")))
-      assert.is_true(seconds < 2, seconds)
+        -- Where the machine is slow.
+        (outcome.reason:gsub("has passed.*", "would pass")))
+      assert.is_true(seconds < 3, seconds)
     end
   end)
 end)

@@ -40,7 +40,9 @@ describe("json", function()
 
   it("escapes bytes that are not UTF-8, and refuses what JSON does not have", function()
     assert.are.equal('"a\\u00ff\\u00c3b"', json.encode("a\255\195b"))
-    assert.are.equal('"\\ud800"', json.encode("\237\160\128")) -- half of a surrogate pair
+    -- Half of a surrogate pair is no UTF-8 either; where it was read, it is written.
+    assert.are.equal('"\\u00ed\\u00a0\\u0080"', json.encode("\237\160\128"))
+    assert.are.equal('"\\ud800"', json.encode_bytes("\237\160\128"))
     for _, bad in ipairs { 0 / 0, math.huge, print, { [true] = 1 } } do
       assert.is_false((pcall(json.encode, bad)))
     end

@@ -1,16 +1,32 @@
 -- The lifetime of a value is part of its state: one that is over is absent, for whoever builds on
 -- it.
 
+local clients = require "vlock.cell.client"
+local search = require "vlock.policy.search"
+local stores = require "vlock.policy.store"
+
 local function exists(store)
   local reply = redis.pcall("SET", "probe", "1", "IFEQ", "0")
-  return store ~= "ifeq" or type(reply) ~= "table" or not reply.err
+  return store ~= "ifeq" and store ~= "envelope" or type(reply) ~= "table" or not reply.err
 end
 
 local function add(value)
   return (tonumber(value) or 0) + 1
 end
 
-for _, store in ipairs { "plain", "watch", "ifeq" } do
+local function another_client(store)
+  local found = stores.new(store, search.context("."))
+  return clients.new {
+    policies = function()
+      return vlock.policy {}
+    end,
+    stores = function()
+      return found
+    end,
+  }
+end
+
+for _, store in ipairs { "plain", "watch", "ifeq", "envelope" } do
   describe("a value that is over, in the store " .. store, function()
     local count = 0
 
@@ -50,13 +66,25 @@ for _, store in ipairs { "plain", "watch", "ifeq" } do
       end
     end)
 
+    -- The stores that compare whole values do not ask for lifetimes: they find out as they write.
+    local finds_out = store == "ifeq" or store == "envelope"
+
+    spec("is absent for the next update, although its lifetime was only read", function()
+      local key, options, seen = new_key(), { store = store }, {}
+      another_client(store):update(key, add, { ttl = "60ms" })
+      assert.are.equal("2", tostring(vlock.update(key, add, options)))
+      vlock.sleep(0.08)
+      assert.are.equal("3", (vlock.update(key, watched(seen, "3"), options)))
+      assert.are.same(finds_out and { "2", "nil" } or { "nil" }, seen)
+    end)
+
     spec("counts anew in each window", function()
       local key = new_key()
       for _ = 1, 3 do
         for _ = 1, 3 do
           vlock.update(key, add, { store = store, ttl = "150ms" })
         end
-        assert.are.equal("3", redis.call("GET", key))
+        assert.are.equal("3", (vlock.get(key, { store = store })))
         vlock.sleep(0.17)
       end
     end)
@@ -74,7 +102,7 @@ for _, store in ipairs { "plain", "watch", "ifeq" } do
             return add(value)
           end, { store = store, ttl = wanted or nil, backoff = "none", combine = more.combine })
           assert.are.same({ "1", "nil" }, seen)
-          assert.are.equal("1", redis.call("GET", key))
+          assert.are.equal("1", (vlock.get(key, { store = store })))
           assert.are.equal(wanted ~= false, redis.call("PTTL", key) > 0)
         end
       end
@@ -93,7 +121,7 @@ for _, store in ipairs { "plain", "watch", "ifeq" } do
       assert.are.equal(-1, redis.call("PTTL", key))
     end)
 
-    if store ~= "ifeq" then -- whose stamps say nothing
+    if store == "plain" or store == "watch" then -- stamps say something, and outlive the value
       spec("is not what compare_and_set was shown under that stamp", function()
         local key = new_key()
         vlock.update(key, add, { store = store, ttl = "30ms" })
@@ -109,6 +137,32 @@ for _, store in ipairs { "plain", "watch", "ifeq" } do
     end
   end)
 end
+
+describe("a record that a write has made, with a lifetime,", function()
+  local attempt = require "vlock.cell.attempt"
+  local sessions = require "vlock.cell.session"
+  local cells = require "vlock.cell.cell"
+
+  -- What becomes of a first write whose reply is lost, and which meets another record, later.
+  local function met_another(lifetime)
+    local store = {
+      commit = function()
+        error({ err = "UNKNOWN lost", outcome = "unknown" }, 0)
+      end,
+      resolve = function()
+        vlock.sleep(0.02)
+        return "conflict", "theirs", "1:eother.1:other.1"
+      end,
+    }
+    return (attempt.run(sessions.new {}, { store = store, store_name = "lossy" },
+      cells.new("k", { expire = lifetime }), { stamp = "0", version = 0 }, "mine"))
+  end
+
+  it("is not trusted to remember that write any longer", function()
+    assert.are.equal("conflict", met_another(60))
+    assert.are.equal("unknown", met_another(0.01))
+  end)
+end)
 
 describe("the flag XX of the core script", function()
   local cas = redis.script("cas")

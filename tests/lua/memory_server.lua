@@ -1,5 +1,6 @@
--- A server in memory, as small as can be: what lua/cas.lua asks of one. It runs that script, as it
--- is, over a table that can be copied, so that every order of events can be tried.
+-- A server in memory, as small as can be: what lua/cas.lua and lua/cas_merge.lua ask of one. It
+-- runs such a script, as it is, over a table that can be copied, so that every order of events can
+-- be tried.
 
 local memory_server = {}
 
@@ -54,6 +55,13 @@ function commands.HSET(state, key, ...)
   return #words // 2
 end
 
+function commands.HSETNX(state, key, field, value)
+  if commands.HGET(state, key, field) then
+    return 0
+  end
+  return commands.HSET(state, key, field, value)
+end
+
 function commands.HDEL(state, key, ...)
   local hash = {}
   for field, value in pairs(state.keys[key] or {}) do
@@ -92,6 +100,10 @@ function commands.DEL(state, key)
   return 1
 end
 
+function commands.PTTL()
+  return -1
+end
+
 function commands.EXISTS(state, key)
   return state.keys[key] and 1 or 0
 end
@@ -100,8 +112,10 @@ function commands.TYPE(state, key)
   return { ok = kind_of(state.keys[key]) }
 end
 
+-- No two records of a real server are made in the same microsecond: here each epoch, in which a
+-- record is made once, has one of its own.
 function commands.TIME(state)
-  return { tostring(state.ms // 1000), tostring(state.ms % 1000 * 1000) }
+  return { tostring(state.ms // 1000), tostring(state.ms % 1000 * 1000 + (state.epoch or 0)) }
 end
 
 -- A chunk's view of the server whose `state` is set before it runs.

@@ -52,31 +52,33 @@ describe("a hook that raises", function()
 end)
 
 describe("the store watch", function()
+  local watch = { store = "watch" } -- one store for all, with its connection
+
   for _, refusal in ipairs {
     { "maxmemory", "1", "0", "OOM" },
     { "min-replicas-to-write", "1", "0", "NOREPLICAS" },
   } do
     it("is as new after " .. refusal[4] .. " inside of MULTI", function()
-      assert.is_number((vlock.update("w1", add, { store = "watch" })))
+      assert.is_number((vlock.update("w1", add, watch)))
       redis.call("CONFIG", "SET", refusal[1], refusal[2])
-      local ok, reason = pcall(vlock.update, "w1", add, { store = "watch" })
+      local ok, reason = pcall(vlock.update, "w1", add, watch)
       redis.call("CONFIG", "SET", refusal[1], refusal[3])
       assert.is_false(ok)
       assert.matches(refusal[4], tostring(reason), 1, true)
       for _ = 1, 2 do
-        assert.is_number((vlock.update("w1", add, { store = "watch" })))
+        assert.is_number((vlock.update("w1", add, watch)))
       end
     end)
   end
 
   it("is as new after a task that was ended inside of it", function()
     for pings = 0, 8 do
-      local task = vlock.spawn(vlock.update, "w2", add, { store = "watch" })
+      local task = vlock.spawn(vlock.update, "w2", add, watch)
       for _ = 1, pings do
         redis.call("PING")
       end
       task:cancel()
-      assert.is_number((vlock.update("w2", add, { store = "watch" })))
+      assert.is_number((vlock.update("w2", add, watch)))
     end
   end)
 

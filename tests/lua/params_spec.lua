@@ -67,6 +67,29 @@ describe("a parameter", function()
       true)
   end)
 
+  it("whose check returns anything but a text is the file's fault, and says so", function()
+    for _, answer in ipairs { true, 1, {} } do
+      assert.matches("here: parameter 'x' has a check that returned", refusal({
+        x = { default = "a", check = function()
+          return answer
+        end },
+      }, {}), 1, true)
+    end
+  end)
+
+  it("of any value is shown in words that JSON has", function()
+    local cycle = {}
+    cycle[1] = cycle
+    for shown, value in pairs { inf = math.huge, ["-inf"] = -math.huge, ["a function"] = print,
+      ["a table"] = cycle, ['{"a":1}'] = { a = 1 }, ["redis://me:***@h"] = "redis://me:pw@h" } do
+      assert.are.equal(shown, params.shown(value))
+      assert.are.equal(shown, params.text({ default = value, check = print }, value))
+    end
+    assert.are.equal(1.5, params.shown(1.5))
+    assert.are.equal(false, params.shown(false))
+    assert.are.equal("-1e+299", params.text({ default = "1ms", min = -1e300 }, -1e299))
+  end)
+
   it("that is not declared is refused, with the known ones and the nearest", function()
     assert.matches("here: unknown parameter 'bse', did you mean 'base'?; there are: base, cap",
       refusal({ base = 1, cap = 2 }, { bse = 1 }), 1, true)
@@ -82,6 +105,7 @@ describe("a parameter", function()
       refusal { x = { default = 1, min = "x" } }, 1, true)
     assert.matches("is declared with a max that is not of its kind: 1",
       refusal { x = { default = "a", max = 1 } }, 1, true)
+    assert.matches("here: the name of a parameter must be a text, not 1", refusal { 5 }, 1, true)
     assert.matches("is declared with a check that is no function",
       refusal { x = { default = 1, check = 1 } }, 1, true)
   end)

@@ -432,6 +432,10 @@ describe("a policy file", function()
       message_of(instance, { backoff = "loop" }, {}, context), 1, true)
     assert.matches("retry/circle.lua: its retry is named in a circle",
       message_of(instance, { retry = "circle" }, {}, context), 1, true)
+    local list = { "attempts" }
+    local group = policy.all(list)
+    list[2] = policy.any { group }
+    assert.matches("retry: all {…} holds itself", message_of(instance, { retry = group }), 1, true)
   end)
 
   it("is run once for all instances of a context that says so, and for each otherwise", function()

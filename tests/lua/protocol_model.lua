@@ -8,9 +8,16 @@
 --   "conflict" of what is not in it, and never will be
 --   no write twice in the chain
 --   "unknown" only where the server answered too late, or no receipts were asked for
---   "history_lost" only where history was lost since the write's base was read
+--   "history_lost" only where history was lost since the write's base was read, or since the
+--   writer's last commit
+--   no "committed" after a failover has lost the writer's last commit, while receipts live: also
+--   not where others have built on what was left
+--
+-- A writer may carry a merge (lua/cas_merge.lua), which keeps mine but leaves the article's values
+-- alone. What it is told is then also the value, and the state that it stands on.
 
 local memory_server = require "memory_server"
+local server_merge = require "vlock.cell.server_merge"
 
 local resolver -- the module, or a copy with a planted fault
 
@@ -61,9 +68,9 @@ local function copy_world(world)
   for i, writer in ipairs(world.writers) do
     new.writers[i] = {
       session = writer.session, receipts = writer.receipts, sequence = writer.sequence,
-      op = writer.op, base = writer.base, base_epoch = writer.base_epoch, token = writer.token,
-      write = copy_write(writer.write), sent = writer.sent, awaits = writer.awaits,
-      updates = writer.updates,
+      merges = writer.merges, op = writer.op, base = writer.base,
+      base_epoch = writer.base_epoch, token = writer.token, write = copy_write(writer.write),
+      sent = writer.sent, awaits = writer.awaits, updates = writer.updates, last = writer.last,
     }
   end
   for i, message in ipairs(world.copies) do
@@ -128,15 +135,44 @@ local function flags_of(message)
   if message.is_again then
     args[#args + 1] = "AGAIN"
   end
+  if message.after then
+    args[#args + 1], args[#args + 2] = "AFTER", message.after
+  end
+  if message.merges then
+    args[#args + 1], args[#args + 2] = "", "LEFT"
+  end
   return args
 end
 
 -- ---- what writers do
 
+local function id_of(stamp)
+  return stamp:match("^%d+:([^:]+):")
+end
+
+-- Whether the present record is the one that a writer's last commit was made in, and lacks it.
+local function has_lost(world, last)
+  return last and id_of(last.stamp) == id_of(stamp_of(world.server))
+    and not in_chain(world, last.op)
+end
+
+-- What a writer knows of its commits: the last, and that it was told of the loss of one.
+local function note_end(world, writer, said, stamp)
+  if said == "committed" and stamp then
+    if has_lost(world, writer.last) and world.server.ms - writer.last.sent < writer.receipts then
+      fail(world, "%s is committed, and nobody has said that %s was lost", writer.op,
+        writer.last.op)
+    end
+    writer.last = { op = writer.op, stamp = stamp, sent = writer.sent }
+  elseif said == "history_lost" then
+    writer.last = nil
+  end
+end
+
 -- The end of a write, and whether that may be said of it.
 local function finish(world, writer, said, stamp)
   local op, server = writer.op, world.server
-  local is_lost = writer.base_epoch ~= server.epoch
+  local is_lost = writer.base_epoch ~= server.epoch or has_lost(world, writer.last)
   if said == "committed" then
     if not in_chain(world, op) then
       fail(world, "%s is said to be committed, and is not", op)
@@ -153,25 +189,53 @@ local function finish(world, writer, said, stamp)
   elseif said == "history_lost" and not is_lost then
     fail(world, "%s is said to have lost its history, which is whole", op)
   end
+  note_end(world, writer, said, stamp)
   world.ends[op] = { said = said, base_epoch = writer.base_epoch }
   writer.op, writer.write, writer.awaits = nil, nil, nil
 end
 
-local SAYS = { [-1] = "conflict", [-2] = "history_lost", [-3] = "undecidable" }
+local SAYS = { [-1] = "conflict", [-2] = "history_lost", [-3] = "undecidable",
+  [-4] = "history_lost" }
+
+local function is_told(world, writer)
+  local last = writer.last
+  return last and world.server.ms - last.sent < writer.receipts
+end
+
+-- What is said of a write that was committed over theirs.
+local function check_merged(world, message, reply)
+  local chain, version = world.server.chain, reply[2]
+  local _, _, value, stamp, token, base, _, theirs = table.unpack(reply, 1, 8)
+  if token ~= message.token or version_of(stamp) ~= version or version_of(base) ~= version - 1 then
+    fail(world, "%s is answered as another: %s over %s", message.op, stamp, base)
+  elseif value and value ~= message.op or theirs and theirs ~= chain[version - 1] then
+    fail(world, "%s is said to have written %s over %s", message.op, value, theirs)
+  end
+end
 
 local function event_of(world, message, reply)
   if reply.ok then
+    if message.merges and version_of(reply.ok:sub(4)) ~= version_of(message.base) + 1 then
+      fail(world, "%s was merged, and that is not said", message.op)
+    end
     return "committed", reply.ok:sub(4)
+  elseif reply[1] == 1 then
+    check_merged(world, message, reply)
+    return "committed", reply[4]
   elseif reply.err then
     fail(world, "the script refuses %s: %s", message.op, reply.err)
+  elseif reply[1] == -4 and not is_told(world, world.writers[message.writer]) then
+    return message.is_again and "undecidable" or "conflict"
   end
   return SAYS[reply[1]]
 end
 
 local function send(world, writer, is_again)
   world.ops.count = world.ops.count + 1
+  local last = is_told(world, writer) and writer.last
   local message = { op = writer.op, base = writer.base, token = writer.token,
-    receipts = writer.receipts, is_again = is_again, writer = writer.index,
+    receipts = writer.receipts, is_again = is_again, writer = writer.index, merges = writer.merges,
+    after = last and (writer.merges or last.stamp ~= writer.base) and last.stamp or nil,
     id = world.ops.count }
   world.copies[#world.copies + 1] = message
   writer.awaits = message.id
@@ -229,7 +293,7 @@ local function arrive(index, which, keeps)
       world.copies[at] = doubled
     end
     local before = stamp_of(world.server)
-    local reply = world.run(world.server, { K, V }, flags_of(message))
+    local reply = world.run(world.server, { K, V }, flags_of(message), message.merges)
     note_applied(world, before)
     local writer = world.writers[index]
     if writer.awaits == message.id then
@@ -350,14 +414,14 @@ function model.events(limits)
   return events
 end
 
---- The world at the beginning. writers: a list of { session, receipts in ms, first sequence or nil
--- }; run: a server's.
+--- The world at the beginning. writers: a list of { session, receipts in ms, first sequence or nil;
+-- merges = true where it carries a merge }; run: a server's.
 function model.new(writers, run)
   local world = { server = { keys = {}, ms = 1000000, chain = {}, epoch = 0 }, writers = {},
     copies = {}, short_calls = 0, ends = {}, ops = { count = 0 }, run = run }
   for i, writer in ipairs(writers) do
     world.writers[i] = { index = i, session = writer[1], receipts = writer[2],
-      sequence = writer[3] or 0, updates = 0 }
+      sequence = writer[3] or 0, updates = 0, merges = writer.merges }
   end
   return world
 end
@@ -406,11 +470,13 @@ local function name_of(world)
     local write = writer.write
     words[#words + 1] = table.concat({ tostring(writer.op), tostring(writer.base),
       tostring(writer.base_epoch), writer.updates, writer.sequence, tostring(writer.sent),
+      writer.last and writer.last.stamp or "-", writer.last and writer.last.sent or "-",
       write and tostring(resolver.is_ambiguous(write)) or "-",
       type(writer.awaits) == "number" and "copy" or tostring(writer.awaits) }, "/")
   end
   for _, message in ipairs(world.copies) do
     words[#words + 1] = table.concat({ message.op, message.base, tostring(message.is_again),
+      tostring(message.after),
       tostring(message.is_doubled),
       tostring(world.writers[message.writer].awaits == message.id) }, "/")
   end
@@ -481,11 +547,23 @@ local function source_of(path, edits)
   return source
 end
 
---- Has the model use the resolver with these edits; returns a server that runs the script with
+local MERGE = [[
+  return { merge = function(_, c)
+    return not string.find(c.theirs.value or "", "^short") and c.mine or nil
+  end }]]
+
+--- Has the model use the resolver with these edits; returns a server that runs the scripts with
 -- them.
 function model.with(edits)
   resolver = assert(load(source_of("lua/vlock/cell/resolver.lua", edits), "=resolver.lua"))()
-  return memory_server.new(source_of("lua/cas.lua", edits))
+  local cas = source_of("lua/cas.lua", edits)
+  local merge = server_merge.new { name = "of the model", text = MERGE, p = {} }
+  local plain = memory_server.new(cas)
+  local merging = memory_server.new(merge:source(cas, source_of("lua/cas_merge.lua", edits)))
+  merge.composed = nil -- other edits make another one
+  return function(state, keys, args, merges)
+    return (merges and merging or plain)(state, keys, args)
+  end
 end
 
 return model

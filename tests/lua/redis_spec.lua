@@ -161,7 +161,7 @@ describe("redis.connect", function()
 
   it("refuses bad URLs and use after close", function()
     for _, bad in ipairs { "http://x", "redis://h:70000", "redis://h/x", "unix://relative",
-      "rediss://h", "" } do
+      "redis+cluster://h/1", "redis+sentinel://h", "" } do
       local ok, reason = pcall(redis.connect, bad)
       assert.is_false(ok)
       assert.is_string(reason)

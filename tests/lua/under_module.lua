@@ -3,14 +3,7 @@
 local vlock = require "vlock"
 vlock.open { private_server = true }
 
-local names
-for i = 1, 250 do
-  local name, value = debug.getupvalue(vlock.redis.script, i)
-  if name == "_ENV" then
-    names = value._G
-    break
-  end
-end
+local names = require "module_names" (vlock)
 for name, value in pairs(names) do
   if name ~= "coroutine" then -- the program's own: what waits inside of them blocks
     _G[name] = value

@@ -176,7 +176,7 @@ describe("vlock.update", function()
       retry = function(_, c)
         log[#log + 1] = ("retry %d %s %s %s gap %d"):format(c.attempt, c.base.value, c.mine,
           c.theirs.value, c.gap)
-        return true
+        return c.attempt < 3 -- not for ever, whatever is broken
       end,
       backoff = function(_, c)
         log[#log + 1] = "backoff " .. c.theirs.value
@@ -194,6 +194,26 @@ describe("vlock.update", function()
     }, log)
     assert.are.equal("merged", value)
     assert.are.equal("merged", redis.call("GET", "n10"))
+  end)
+
+  it("asks the update function again of a deletion: there is nothing of ours to merge", function()
+    local seen = {}
+    local value, version = vlock.update("n10d", function(old)
+      seen[#seen + 1] = old or "none"
+      intrude("n10d", "theirs " .. #seen)
+      return vlock.DELETE
+    end, {
+      backoff = "none",
+      retry = function(_, c)
+        return c.attempt < 3 or false
+      end,
+      merge = function()
+        seen[#seen + 1] = "merged"
+      end,
+    })
+    assert.are.same({ "none", "theirs 1", "theirs 2" }, seen)
+    assert.is_nil(value)
+    assert.are.equal("gave_up", version.outcome)
   end)
 
   it("takes the value that the conflict carried for a retry without sleep: no read", function()
@@ -228,10 +248,10 @@ describe("vlock.update", function()
     local _, outcome = vlock.update("n13", function()
       intrude("n13", "theirs")
       return "mine"
-    end, { retry = "forever", backoff = { "fixed", pause = "5ms" }, deadline = 0.05 })
+    end, { retry = "forever", backoff = { "fixed", pause = "5ms" }, deadline = 0.5 })
     assert.are.equal("gave_up", outcome.outcome)
     assert.matches("deadline", outcome.reason, 1, true)
-    assert.is_true(vlock.now() - before < 0.5)
+    assert.is_true(vlock.now() - before < 3)
   end)
 
   it("merges counters, so that both changes count", function()
@@ -414,21 +434,49 @@ describe("the slot of a version's key", function()
 end)
 
 describe("a store's reply", function()
-  it("that answers another command is never taken for ours", function()
-    local real = redis.pcall
+  local cell = require("vlock.cell.cell").new("k", {})
+
+  -- The store "plain", whose commands are answered with this: f(store, …) must not believe it.
+  local function must_doubt(reply, f, ...)
+    local connections = require "vlock.redis_core"
+    local real, real_pcall = connections.commit, redis.pcall
     local search = require "vlock.policy.search"
-    redis.pcall = function(name, ...)
-      if name == "EVALSHA" then
-        return { ok = "OK 1:pother.1:other.1" }
-      end
-      return real(name, ...)
+    local function answer()
+      return reply
     end
+    connections.commit, redis.pcall = answer, answer
     local store = require("vlock.policy.store").new("plain", search.context(nil))
-    redis.pcall = real
-    local cell = require("vlock.cell.cell").new("k", {})
-    local ok, reason = pcall(store.commit, cell, { stamp = "0", version = 0 }, "v", "mine.1")
+    connections.commit, redis.pcall = real, real_pcall
+    local ok, reason = pcall(store[f], cell, ...)
     assert.is_false(ok)
     assert.are.equal("unknown", reason.outcome)
+  end
+
+  it("that answers another command is never taken for ours", function()
+    local base = { stamp = "0", version = 0 }
+    must_doubt({ ok = "OK 1:pother.1:other.1" }, "commit", base, "v", "mine.1")
+    must_doubt({ -1, 1, "theirs", "1:pother.1:other.1", "other.2" }, "commit", base, "v", "mine.1")
+    must_doubt({ "theirs", 1, "1:pother.1:other.1", -1, "another read's" }, "read")
+  end)
+end)
+
+describe("a commit's reply", function()
+  local connections = require "vlock.redis_core"
+
+  -- What a script that answers this status says to a commit with the token "mine.1".
+  local function told(status)
+    local sha1 = redis.call("SCRIPT", "LOAD", ("return redis.status_reply('%s')"):format(status))
+    return connections.commit("EVALSHA", sha1, 2, "k", "{k}:v", "v", 1, 0, "mine.1", "")
+  end
+
+  it("is one where it ends with the token, and any status else", function()
+    assert.are.same({ "committed", "1:pmine.1:mine.1" }, { told "OK 1:pmine.1:mine.1" })
+    for _, status in ipairs { "OK 1:pother.1:other.1", "OK 1:pmine.1:mine.11", "OK", "OK ",
+      "mine.1", "QUEUED mine.1", "OK mine.1" } do
+      assert.are.same({ { ok = status } }, { told(status) })
+    end
+    assert.is_string(connections.commit("EVALSHA", "no", 2, "k", "v", "v", 1, 0, "mine.1").err)
+    assert.has_error(function() connections.commit("EVALSHA", "no") end)
   end)
 end)
 

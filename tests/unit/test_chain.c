@@ -9,6 +9,9 @@
 #include "base/chain.h"
 #include "base/clock.h"
 
+/* As if all had been under way all the time: then any order will do. */
+static const struct vlock_chain_span always = {0, INT64_MAX};
+
 struct step {
     uint64_t base, made;
     int kind;
@@ -44,9 +47,9 @@ static struct vlock_chain_result check(const struct step *steps, size_t count, u
     for (size_t i = 0; i < count; i++) {
         struct vlock_chain_state base = {steps[i].base, steps[i].base_content},
                                  made = {steps[i].made, steps[i].made_content};
-        int added = steps[i].kind == IS_UNPLACED  ? vlock_chain_unplaced(chain, base)
-                    : steps[i].kind == IS_UNKNOWN ? vlock_chain_unknown(chain, base, made)
-                                                  : vlock_chain_commit(chain, base, made);
+        int added = steps[i].kind == IS_UNPLACED  ? vlock_chain_unplaced(chain, base, 0)
+                    : steps[i].kind == IS_UNKNOWN ? vlock_chain_unknown(chain, base, made, 0)
+                                                  : vlock_chain_commit(chain, base, made, always);
         assert_int_equal(added, 0);
     }
     assert_int_equal(vlock_chain_check(chain, state(first), state(last), &result), 0);
@@ -199,10 +202,16 @@ static void an_unplaced_write_explains_one_state_that_nobody_made(void **unused)
     result = CHECK(1, 9, COMMIT(1, 2), UNPLACED(2), COMMIT(4, 5), COMMIT(6, 9));
     assert_false(result.whole);
     assert_int_equal(result.unreported, 1); /* one of 4 and 6 */
+    /* It, and not the one of which it is known where it would have led. */
+    assert_true(CHECK(1, 3, UNKNOWN(1, 2), UNPLACED(1)).whole);
+    /* The other one, since it is known that it was made. */
+    assert_true(CHECK(1, 3, UNPLACED(1), UNKNOWN(1, 2), COMMIT(2, 3)).whole);
     /* On a state that nobody made. */
     assert_false(CHECK(1, 4, COMMIT(1, 2), UNPLACED(9), COMMIT(3, 4)).whole);
     /* Somebody else went on from 1. */
     assert_false(CHECK(1, 4, COMMIT(1, 2), UNPLACED(1), COMMIT(3, 4)).whole);
+    /* It leads on from a state that nobody made, and nothing leads there. */
+    assert_false(CHECK(1, 2, COMMIT(1, 2), COMMIT(3, 4), UNPLACED(4)).whole);
 }
 
 static void thousands_of_unknown_writes_on_one_base_take_linear_time(void **unused)
@@ -213,7 +222,7 @@ static void thousands_of_unknown_writes_on_one_base_take_linear_time(void **unus
     struct vlock_chain_result result;
     int64_t start = vlock_clock_now();
     for (uint64_t i = 0; i < COUNT; i++)
-        assert_int_equal(vlock_chain_unknown(chain, state(1), state(i + 2)), 0);
+        assert_int_equal(vlock_chain_unknown(chain, state(1), state(i + 2), 0), 0);
     assert_int_equal(vlock_chain_check(chain, state(1), state(COUNT), &result), 0);
     assert_true(result.whole);
     assert_int_equal(result.unknown_applied, 1);
@@ -239,7 +248,7 @@ static void a_million_commits_take_linear_time(void **unused)
     struct vlock_chain_result result;
     int64_t start = vlock_clock_now();
     for (uint64_t i = COUNT; i > 0; i--)
-        assert_int_equal(vlock_chain_commit(chain, state(i), state(i + 1)), 0);
+        assert_int_equal(vlock_chain_commit(chain, state(i), state(i + 1), always), 0);
     assert_int_equal(vlock_chain_check(chain, state(1), state(COUNT + 1), &result), 0);
     assert_true(result.whole);
     assert_int_equal(result.commits, COUNT);
@@ -250,7 +259,7 @@ static void a_million_commits_take_linear_time(void **unused)
     chain = vlock_chain_new(); /* all on one base */
     start = vlock_clock_now();
     for (uint64_t i = 0; i < COUNT / 10; i++)
-        assert_int_equal(vlock_chain_commit(chain, state(1), state(i + 2)), 0);
+        assert_int_equal(vlock_chain_commit(chain, state(1), state(i + 2), always), 0);
     assert_int_equal(vlock_chain_check(chain, state(1), state(2), &result), 0);
     assert_int_equal(result.lost_updates, COUNT / 10 - 1);
     /* Some 0.2 s; under valgrind, 10; quadratic, hours. */

@@ -197,12 +197,26 @@ static void interrupt_soon(vlock_engine *engine)
     setitimer(ITIMER_REAL, &timer, NULL);
 }
 
+/* run_on() returns when the interrupt has come, and before code is stopped by force. */
+#define RUNS_ON                                                                                    \
+    "local function run_on() local start = os.clock() "                                            \
+    "while os.clock() < start + 0.06 do end end local function endless() while true do end end "   \
+    "local function last(f) return setmetatable({}, {__close = f}) end "
+
 static void an_interrupt_ends_what_sleeps_and_what_runs(void **state)
 {
     (void)state;
     static const char *const sources[] = {
-        "vlock.sleep(100)", "while true do end",
+        "vlock.sleep(100)",
+        "while true do end",
         "while true do pcall(function() while true do end end) end",
+        RUNS_ON "local f = coroutine.wrap(endless) run_on() f()",
+        RUNS_ON "local f = coroutine.wrap(run_on) f() endless()",
+        RUNS_ON "local f = coroutine.wrap(function() run_on() coroutine.yield() end) f() endless()",
+        RUNS_ON "local co = coroutine.create(function() local x <close> = last(endless) "
+                "coroutine.yield() end) coroutine.resume(co) coroutine.close(co)",
+        RUNS_ON "vlock.spawn(function() local x <close> = last(endless) vlock.sleep(9) end) "
+                "vlock.sleep(0) endless()",
         "redis.connect():call('BLPOP', 'q', 0)"};
     vlock_engine *engine = open_engine();
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
@@ -211,6 +225,36 @@ static void an_interrupt_ends_what_sleeps_and_what_runs(void **state)
         assert_false(vlock_is_stuck(engine));
         check_run(engine, "return redis.call('PING')", NULL, "+PONG");
     }
+    vlock_close(engine);
+}
+
+/* Each would give the code that runs more time, if the time began anew. */
+static void interrupts_that_come_again_and_again_end_it_too(void **state)
+{
+    (void)state;
+    struct itimerval timer = {.it_value = {.tv_usec = 2000}, .it_interval = {.tv_usec = 2000}};
+    vlock_engine *engine = interrupted_engine = open_engine();
+    signal(SIGALRM, on_alarm);
+    setitimer(ITIMER_REAL, &timer, NULL);
+    assert_int_equal(check_failure(engine, "while true do end", "enough"), VLOCK_ERR_INTERRUPTED);
+    timer = (struct itimerval){.it_value = {0}};
+    setitimer(ITIMER_REAL, &timer, NULL);
+    vlock_close(engine);
+}
+
+static void what_is_ended_with_an_endless_task_closes_its_variables(void **state)
+{
+    (void)state;
+    vlock_engine *engine = open_engine();
+    interrupt_soon(engine);
+    assert_int_equal(check_failure(engine,
+                                   RUNS_ON "closed = 0 for _ = 1, 3 do vlock.spawn(function() "
+                                           "local x <close> = last(function() for i = 1, 200 do "
+                                           "closed = closed + 1 end end) vlock.sleep(9) end) end "
+                                           "vlock.sleep(0) endless()",
+                                   "enough"),
+                     VLOCK_ERR_INTERRUPTED);
+    check_run(engine, "return closed", NULL, "600");
     vlock_close(engine);
 }
 
@@ -386,6 +430,32 @@ static void updates_ask_the_callback_and_tell_the_outcome(void **state)
     vlock_close(engine);
 }
 
+/* Files are Lua code as well, and may loop before they have returned anything. */
+static void an_interrupt_ends_a_policy_or_store_that_loops_while_it_is_loaded(void **state)
+{
+    (void)state;
+    static const char source[] = "while true do pcall(function() while true do end end) end";
+    char path[] = "/tmp/vlock-test-XXXXXX.lua", text[64] = "", now[64] = "";
+    int fd = mkstemps(path, 4);
+    assert_int_equal(write(fd, source, strlen(source)), (ssize_t)strlen(source));
+    close(fd);
+    const struct vlock_cell_options endless[] = {{.policy = path}, {.store = path}};
+    vlock_engine *engine = open_engine();
+    for (size_t i = 0; i < 2; i++) {
+        struct vlock_error error = {.message = ""};
+        interrupt_soon(engine);
+        assert_int_equal(vlock_update(engine, "k", 1, append_x, text, &endless[i], NULL, &error),
+                         VLOCK_FAILED);
+        assert_int_equal(error.code, VLOCK_ERR_INTERRUPTED);
+        assert_non_null(strstr(error.message, "enough"));
+    }
+    check_run(engine, "return redis.call('EXISTS', 'k')", NULL, "0");
+    assert_int_equal(vlock_update(engine, "k", 1, append_x, now, NULL, NULL, NULL),
+                     VLOCK_COMMITTED);
+    vlock_close(engine);
+    unlink(path);
+}
+
 static void a_run_can_be_stepped(void **state)
 {
     (void)state;
@@ -515,10 +585,13 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_server_that_cannot_be_reached_is_told_apart),
     cmocka_unit_test(engines_live_side_by_side),
     cmocka_unit_test(an_interrupt_ends_what_sleeps_and_what_runs),
+    cmocka_unit_test(interrupts_that_come_again_and_again_end_it_too),
+    cmocka_unit_test(what_is_ended_with_an_endless_task_closes_its_variables),
     cmocka_unit_test(a_run_that_was_cut_leaves_nothing_behind),
     cmocka_unit_test(a_callback_may_start_the_next_run),
     cmocka_unit_test(cells_are_read_and_written_with_any_bytes),
     cmocka_unit_test(updates_ask_the_callback_and_tell_the_outcome),
+    cmocka_unit_test(an_interrupt_ends_a_policy_or_store_that_loops_while_it_is_loaded),
     cmocka_unit_test(a_run_can_be_stepped),
     cmocka_unit_test(log_lines_reach_the_host),
     cmocka_unit_test(a_value_that_is_over_is_a_conflict_for_who_read_it),

@@ -111,6 +111,7 @@ static void passwords_of_urls_are_overwritten(void **state)
     } cases[] = {{"redis://me:pw@h:1", "redis://me:**@h:1"},
                  {"--url=redis://:p:a@ss@h/1", "--url=redis://:******@h/1"},
                  {"redis://pw@h", "redis://**@h"},
+                 {"redis://pw:@h", "redis://**:@h"},
                  {"a('redis://:x@h', \"unix://:y@/s\")", "a('redis://:*@h', \"unix://:*@/s\")"},
                  {"unix:///tmp/a@b:c", "unix:///tmp/a@b:c"},
                  {"redis://h x@y", "redis://h x@y"},

@@ -75,7 +75,9 @@ static void durations_are_written_with_three_digits(void **state)
     } cases[] = {
         {0, "0s"},           {7, "7ns"},           {1500, "1.5us"},    {999999, "1ms"},
         {1250000, "1.25ms"}, {123456789, "123ms"}, {1000000000, "1s"}, {90000000000, "1.5m"},
-        {-2000, "-2us"},     {7200000000000, "2h"}};
+        {-2000, "-2us"},     {7200000000000, "2h"},
+        {59949999999, "59.9s"}, {59960000000, "1m"}, {3597600000000, "1h"},
+        {1000000000000000000, "277777h"}};
     char text[24];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         vlock_units_format_duration(cases[i].ns, text);

@@ -31,18 +31,23 @@ function cell.version_key(key)
   return "{" .. key .. "}:v"
 end
 
+-- What most cells have; thousands of them need not each say so.
+local Cell = { receipts = cell.RECEIPTS, receipt_ms = cell.RECEIPTS * 1000 }
+Cell.__index = Cell
+
 --- key: the value's key. opts, as vlock.cell.call_options reads them: version_key (default: as
 -- above), expire (lifetime of the version record in seconds; 0 or nil: it does not expire), ttl (of
 -- the value, in seconds; nil: as it is), receipts (for how long a write can be sent again, in
 -- seconds; 0: not at all; default: a minute).
 function cell.new(key, opts)
-  return {
-    key = key,
-    version_key = opts.version_key or cell.version_key(key),
-    expire = opts.expire,
-    ttl = opts.ttl and math.ceil(opts.ttl * 1000),
-    receipts = opts.receipts or cell.RECEIPTS,
-  }
+  local new = setmetatable({ key = key, version_key = opts.version_key or cell.version_key(key) },
+    Cell)
+  new.expire = opts.expire
+  new.ttl = opts.ttl and math.ceil(opts.ttl * 1000)
+  if opts.receipts then
+    new.receipts, new.receipt_ms = opts.receipts, math.ceil(opts.receipts * 1000)
+  end
+  return new
 end
 
 return cell

@@ -1,5 +1,5 @@
 -- A client: what one process knows of the cells that it updates, and the four things it does with
--- them. Scripts have one, behind the global `vlock`; in the lab every worker has its own.
+-- them. Scripts have one, behind the global `vlock`.
 
 local attempt = require "vlock.cell.attempt"
 local cache = require "vlock.cell.cache"
@@ -10,6 +10,8 @@ local combine = require "vlock.cell.combine"
 local core = require "vlock.core"
 local misuse = require "vlock.script.misuse"
 local outcome = require "vlock.cell.outcome"
+local one_plan = require "vlock.cell.plan"
+local plans = require "vlock.cell.plans"
 local sessions = require "vlock.cell.session"
 local states = require "vlock.cell.state"
 local update = require "vlock.cell.update"
@@ -20,20 +22,21 @@ local CELL_LIMIT = 1024 -- cells of one options table
 -- Seconds, of compare_and_set's version record where no `expire` is given.
 local ARTICLE_LIFETIME = 100
 
+local VALUE_LOST = "it is committed, but the value that the server's merge made is not known " ..
+  "any more"
+
 local Client = {}
 Client.__index = Client
 
 --- opts: policies (a function from the options of an update to a policy's instance), stores (a
--- function from a store's name to the store), and those of vlock.cell.session; combiner (of
--- vlock.cell.combine, with whose other users this client's updates become common commits where
--- they ask for it; by default one of its own), combines (whether they all ask for it).
+-- function from a store's name to the store), and those of vlock.cell.session.
 local function new(opts)
   return setmetatable({
     session = sessions.new(opts),
     policies = opts.policies,
     stores = opts.stores,
-    combiner = opts.combiner, -- nil: one is made at its first use
-    combines = opts.combines,
+    plans = plans.new(),
+    combiner = nil, -- of vlock.cell.combine: made at its first use
   }, Client)
 end
 
@@ -50,44 +53,42 @@ local function of_script(f, ...)
   misuse("%s", result)
 end
 
--- Plans by options table. Thousands of workers of the lab have the default options alone, and need
--- no weak table each.
+-- Most updates have the default options alone.
 function Client:known_plan(opts)
   if opts == NO_OPTIONS then
     return self.default_plan
   end
-  return self.plans and self.plans[opts]
+  return self.plans:get(opts)
 end
 
-function Client:keep_plan(opts, plan)
+function Client:keep_plan(opts, content, plan)
   if opts == NO_OPTIONS then
     self.default_plan = plan
     return
   end
-  self.plans = self.plans or setmetatable({}, { __mode = "k" })
-  self.plans[opts] = plan
+  self.plans:put(opts, content, plan)
 end
 
--- What an options table means, worked out once for every table.
+--- Policies that options name are loaded again where they are written down anew: their files may
+-- have changed.
+function Client:forget_plans()
+  self.plans:forget_contents()
+end
+
+-- What an options table means.
 function Client:plan(key, opts)
   opts = opts or NO_OPTIONS
   if type(key) ~= "string" or key == "" then
     misuse("a key must be a text that is not empty, not %s", key == "" and "an empty one"
       or type(key))
   end
-  local plan = self:known_plan(opts)
+  local plan, content = self:known_plan(opts)
   if not plan then
     local read = options.read(opts)
-    plan = {
-      store = of_script(self.stores, read.store or "plain"),
-      store_name = tostring(read.store or "plain"),
-      codec = of_script(codecs.find, read.codec or "string"),
-      compute = update.compute,
-      deadline = read.deadline,
-      opts = read,
-      cells = cache.new(CELL_LIMIT),
-    }
-    self:keep_plan(opts, plan)
+    local store = of_script(self.stores, read.store or "plain")
+    plan = of_script(one_plan.new, read, store)
+    plan.cells = cache.new(CELL_LIMIT)
+    self:keep_plan(opts, content, plan)
   end
   return plan
 end
@@ -96,7 +97,9 @@ end
 -- conflict.
 function Client:prepare(key, opts)
   local plan = self:plan(key, opts)
-  plan.policy = plan.policy or of_script(self.policies, plan.opts)
+  if not plan.policy then
+    one_plan.complete(plan, of_script(self.policies, plan.opts))
+  end
   return plan
 end
 
@@ -115,7 +118,7 @@ end
 function Client:get(key, opts)
   local plan = self:plan(key, opts)
   local cell = cell_of(plan, key)
-  local base = states.read(plan, cell)
+  local base = states.read(self.session, plan, cell, core.now())
   self.session:note_seen(cell, base.is_present and base.stamp or nil)
   return plan.codec.decode(base.value), base.version, base.stamp
 end
@@ -132,28 +135,29 @@ function Client:compare_and_set(key, value, expected, opts, is_present)
   cell.expire = cell.expire or ARTICLE_LIFETIME
   local base
   if math.type(expected) == "integer" and expected >= 0 then
-    base = { stamp = "", version = expected, is_present = is_present }
+    base = { stamp = "", version = expected, is_present = is_present, is_bare = true }
   elseif type(expected) == "string" and plan.store.version and plan.store.version(expected) then
     base = { stamp = expected, version = plan.store.version(expected), is_present = is_present
-      or self.session:has_seen(cell, expected) }
+      or self.session:has_seen(cell, expected), is_bare = true }
   else
     misuse("compare_and_set: the third argument is the version that was read, an integer from " ..
       "0, or its stamp, not %s", tostring(expected))
   end
   local text = codecs.for_server(plan.codec, value)
   local started = core.now()
-  local result, theirs = attempt.run(self.session, plan, cell, base, text, function()
+  local result, theirs = attempt.run(self.session, plan, cell, base, text, started, function()
     return started + (plan.deadline or math.huge)
   end)
-  if result == "busy" then
-    return nil, outcome.new("gave_up",
-      { reason = "the server is too busy to answer: " .. error_text(theirs) })
+  if result == "busy" or result == "late" then
+    return nil, outcome.new("gave_up", { reason = result == "late" and "its deadline has passed"
+      or "the server is too busy to answer: " .. error_text(theirs) })
   end
   if result == "committed" then
-    self.session:note_seen(cell, value ~= nil and theirs.stamp or nil)
+    -- Where that fails, for want of memory, it is committed nevertheless.
+    pcall(self.session.note_seen, self.session, cell, value ~= nil and theirs.stamp or nil)
     return theirs.version, theirs.stamp
   elseif result == "conflict" then
-    theirs = theirs or states.read(plan, cell)
+    theirs = theirs or states.read(self.session, plan, cell, started)
     self.session:note_seen(cell, theirs.is_present and theirs.stamp or nil)
     return nil, outcome.new("conflict", {
       version = theirs.version,
@@ -166,12 +170,17 @@ end
 
 --- client:update(key, fn, opts) -> value, version; or nil and an outcome (gave_up, unknown).
 -- fn(value, version) gets nil where the cell is absent and returns the new value, nil to leave it
--- as it is, or vlock.DELETE. It may be called more than once.
+-- as it is, or vlock.DELETE. It may be called more than once. Where the server merges, the value is
+-- what that made; nil, version, text: it was committed, but its reply was lost, and when it was
+-- asked for once more others had written over it.
 function Client:update(key, fn, opts)
   if type(fn) ~= "function" then
     misuse("update: the second argument is the update function, not %s", type(fn))
   end
-  local value, version = self:update_state(key, fn, opts)
+  local value, version, state = self:update_state(key, fn, opts)
+  if state and state.is_lost then
+    return nil, version, VALUE_LOST
+  end
   return value, version
 end
 
@@ -179,7 +188,7 @@ end
 -- was left.
 function Client:update_state(key, fn, opts)
   local plan = self:prepare(key, opts)
-  if plan.opts.combine or self.combines then
+  if plan.opts.combine then
     self.combiner = self.combiner or combine.new()
     return self.combiner:update(self.session, plan, cell_of(plan, key), fn)
   end

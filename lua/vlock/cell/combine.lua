@@ -40,10 +40,10 @@ end
 -- In the place of update.compute, with a batch as the function: what all its requests make of a
 -- base. One that fails leaves no trace. As for a single update, an error or a decision not to write
 -- counts only on a base that was read, not on one that was kept.
-local function compute(plan, batch, base, is_kept)
-  local present, writes = base.value, false
+local function compute(plan, batch, value, version, is_kept)
+  local present, writes = value, false
   for _, request in ipairs(batch.requests) do
-    local ok, after, wants = pcall(apply, request, plan.codec, present, base.version)
+    local ok, after, wants = pcall(apply, request, plan.codec, present, version)
     if is_kept and not (ok and wants) then
       return "leave"
     end
@@ -65,8 +65,11 @@ local function run(line, batch, before)
     before:join()
   end
   line.open, line.running = nil, batch.task
-  local plan = setmetatable({ compute = compute }, { __index = batch.plan })
-  batch.results = table.pack(pcall(update.run, batch.session, plan, batch.cell, batch))
+  local plan = setmetatable({ compute = compute, undisturbed = false }, { __index = batch.plan })
+  -- Into fields that are there: afterwards there may be no memory for another table.
+  batch.ok, batch.value, batch.version, batch.state, batch.is_left = pcall(update.run,
+    batch.session, plan, batch.cell, batch, batch.asked)
+  batch.has_ended = true
 end
 
 -- The batch of this cell that still takes requests; begins one where there is none.
@@ -84,7 +87,9 @@ local function open_batch(self, session, plan, cell)
   end
   local batch = line.open
   if not batch then
-    batch = { session = session, plan = plan, cell = cell, requests = {} }
+    batch = { session = session, plan = plan, cell = cell, requests = {}, task = false,
+      asked = core.now(), bytes = false, has_ended = false, ok = false, value = false,
+      version = false, state = false, is_left = false }
     local before = line.last
     batch.task = core.spawn(function()
       run(line, batch, before)
@@ -99,10 +104,11 @@ end
 
 -- What a request's caller gets, after its batch has ended.
 local function answer(batch, request)
-  if not batch.results then
+  if not batch.has_ended then
     error("the task of the combined updates was ended", 0)
   end
-  local ok, value, version, state, is_left = table.unpack(batch.results, 1, 5)
+  local ok, value, version, state, is_left = batch.ok, batch.value, batch.version, batch.state,
+    batch.is_left
   if request.failed then
     error(request.reason, 0)
   elseif not ok then

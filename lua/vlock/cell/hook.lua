@@ -7,14 +7,13 @@ local error_text = require "vlock.text.error_text"
 
 local hook = {}
 
-local logged = cache.new(64) -- by what raised: its last line in the log
+local logged = cache.new(64) -- by what it was about: the last line in the log
 
--- A line in the log, but not the same one again and again.
-local function log_failure(what, reason)
-  local line = ("%s raised: %s"):format(what, error_text(reason))
-  if logged:get(what) ~= line then
-    logged:put(what, line)
-    connections.log(connections.LOG_WARNING, line)
+--- A line in the log, but not the same one again and again: about what, and what is the matter.
+function hook.note(what, matter)
+  if logged:get(what) ~= matter then
+    logged:put(what, matter)
+    connections.log(connections.LOG_WARNING, what .. matter)
   end
 end
 
@@ -24,7 +23,7 @@ function hook.call(what, f, ...)
   if ok then
     return result
   end
-  log_failure(what, result)
+  hook.note(what, " raised: " .. error_text(result))
 end
 
 return hook

@@ -20,6 +20,7 @@
 --   refused       it refused this copy, and will refuse the next
 --   unreachable   this copy was not sent: there is no connection
 --   lost          it was sent and not answered, or answered with what nobody can make sense of
+--   unread        it was answered, and there was no memory to take the answer in
 --   broken        the store failed, and not the server
 --   stopped       there is no more time, or somebody wants it to end: instead of another copy
 --
@@ -67,6 +68,11 @@ clear.refused = ends_as "refused"
 clear.unreachable = ends_as "refused"
 clear.broken = ends_as "unknown"
 
+-- The answer to the next copy may be a shorter one.
+function clear.unread(write, at, reason)
+  return clear.lost(write, at, reason)
+end
+
 function clear.lost(write, at, reason)
   write.state = ambiguous
   if not write.is_resolvable then
@@ -81,6 +87,7 @@ ambiguous.committed = ends_as "committed"
 ambiguous.history_lost = ends_as "history_lost"
 ambiguous.undecidable = ends_as "unknown"
 ambiguous.refused = ends_as "unknown"
+ambiguous.unread = ends_as "unknown"
 ambiguous.broken = ends_as "unknown"
 ambiguous.stopped = ends_as "unknown"
 ambiguous.busy = again

@@ -2,17 +2,18 @@
 -- update can begin with.
 
 local cache = require "vlock.cell.cache"
+local connections = require "vlock.redis_core"
 local core = require "vlock.core"
 local hex = require "vlock.text.hex"
 
 local CELL_LIMIT = 1024 -- cells that are remembered
-local STREAK, DISTURBED = 16, 32 -- updates: see Session:pause_before
+local DISTURBED = 32 -- updates: see Session:pause_of
 
 local USUAL = require("vlock.cell.cell").RECEIPTS
+local kept = connections.kept
 local OUTSIDE = {} -- writes where code outside of tasks does
 
 local Session = {}
-Session.__index = Session
 
 local session = {}
 
@@ -25,25 +26,52 @@ local function never()
   return false
 end
 
---- opts, each with a default: writer (its name), worker (its number, 1), random (a function that
--- returns numbers in [0,1)), sleep (a function of seconds: the pauses of a policy), is_stopped (a
--- function: whether a write whose reply was lost is to be left undecided), observe (a function that
--- is told of every write, when it has ended: see vlock.lab.check.recorder).
+local WEAK = { __mode = "v" }
+
+--- What sessions have in common, of which there may be many thousands; returns a function that
+-- makes one. common, each with a default: sleep (a function of seconds: the pauses of a policy),
+-- is_stopped (a function: whether a write whose reply was lost is to be left undecided), observe
+-- and observe_read (methods of the session that are told of every write and every read, when it has
+-- ended: see vlock.lab.check.recorder); record_of (a function from a cell to what is told in the
+-- place of observe where nobody disturbs a write: see src/lua/kept_write.c).
+--
+-- The function takes, each with a default: writer (its name), worker (its number, 1), random (a
+-- function that returns numbers in [0,1)).
+function session.kind(common)
+  local kind = {
+    sleep = common.sleep or core.sleep,
+    is_stopped = common.is_stopped or never,
+    observe = common.observe,
+    observe_read = common.observe_read,
+    record_of = common.record_of,
+    -- Whether a write can go the way of kept.write: unseen by what would observe it in Lua.
+    goes_unseen = not common.observe or common.record_of ~= nil,
+  }
+  for name, method in pairs(Session) do
+    kind[name] = method
+  end
+  kind.__index = kind
+  return function(writer, worker, random)
+    return setmetatable({
+      writer = writer or new_writer(),
+      sequence = 0,
+      worker = worker or 1,
+      random = random or core.random,
+      writing = setmetatable({}, WEAK), -- see begin_write
+      attempts = 0, -- commits sent
+      conflicts = 0,
+      rtt = 0, -- seconds that the last attempt took
+      spare = nil, -- an outcome made beforehand: see vlock.cell.attempt
+      cells = nil, -- what it knows of cells, by version key, where it is more than one
+      near_key = nil, -- the version key of the last one, and what is known of that
+      near = nil,
+    }, kind)
+  end
+end
+
+--- The only one of its kind. opts: all of these.
 function session.new(opts)
-  return setmetatable({
-    writer = opts.writer or new_writer(),
-    sequence = 0,
-    worker = opts.worker or 1,
-    random = opts.random or core.random,
-    sleep = opts.sleep or core.sleep,
-    is_stopped = opts.is_stopped or never,
-    observe = opts.observe,
-    writing = setmetatable({}, { __mode = "v" }), -- see begin_write
-    attempts = 0, -- commits sent
-    conflicts = 0,
-    rtt = 0, -- seconds that the last attempt took
-    cells = cache.new(CELL_LIMIT), -- what it knows of cells, by version key
-  }, Session)
+  return session.kind(opts)(opts.writer, opts.worker, opts.random)
 end
 
 local function is_held(holder)
@@ -51,7 +79,8 @@ local function is_held(holder)
     and core.is_alive(holder))
 end
 
---- Begins a write: returns a token that names it, who and which, and what end_write takes. A server
+--- Begins a write (one that does not go by kept.write, which does the same for the usual name):
+-- returns a token that names it, who and which, and what end_write takes. A server
 -- remembers one write of a writer on a cell, the last. So tasks that write the same cell side by
 -- side do so under different names: WRITER, WRITER_2 … And since all writes of one name ask for
 -- receipts of the same length, another length is another name: WRITER_t250ms.
@@ -70,7 +99,7 @@ function Session:begin_write(cell)
   writing[place] = core.task() or OUTSIDE
   local sequence = self.sequence + 1
   self.sequence = sequence
-  return ("%s.%d"):format(writer, sequence), place
+  return writer .. "." .. sequence, place
 end
 
 --- The write has ended, whatever became of it.
@@ -78,69 +107,92 @@ function Session:end_write(place)
   self.writing[place] = nil
 end
 
--- base: the state that its last commit made; disturbed: how many more updates begin with a read,
--- because others were seen at work; streak: updates in a row on its own commits; seen: the stamp
--- of the value that was read last.
-local function known_of(self, cell)
-  local known = self.cells:get(cell.version_key)
-  if not known then
-    known = { disturbed = 0, streak = 0 }
-    self.cells:put(cell.version_key, known)
+--- What it knows of a cell: see src/lua/kept.c. The state that its last commit made, with
+-- told_until, by when the record tells of that commit; whether the next update can begin with it;
+-- how many more updates begin with a read, because others were seen at work; how many updates in a
+-- row stood on its own commits; the stamp of the value that was read last.
+function Session:about(cell)
+  local key = cell.version_key
+  if key == self.near_key then
+    return self.near
   end
+  local known = self.cells and self.cells:get(key)
+  if not known then
+    known = kept.new(self.record_of and self.record_of(cell))
+    self:put(key, known)
+  end
+  self.near_key, self.near = key, known
   return known
 end
 
-local function is_base_good(known)
-  return known.base and known.disturbed == 0 and known.base.expires_at > core.now()
+-- Many have but one, and no need of a cache.
+function Session:put(key, known)
+  if self.near_key and not self.cells then
+    self.cells = cache.new(CELL_LIMIT)
+    self.cells:put(self.near_key, self.near)
+  end
+  if self.cells then
+    self.cells:put(key, known)
+  end
 end
 
---- The state to build the next update on without a read; nil: it has to read.
-function Session:base_of(cell)
-  local known = known_of(self, cell)
-  return is_base_good(known) and known.base or nil
-end
-
---- How many seconds the next update lets pass first, so that others have their chance.
+--- How many seconds the next update lets pass first, so that others have their chance. has_base:
+-- whether it could do without a read, but for that. Asked where kept.next says so.
 --
 -- A session that builds on its own commits sends one every round trip. Another one, which must
 -- read first, needs two round trips without a commit in between, and would never have them: the
 -- losers of a conflict leave no trace by which the winner could know of them. So
 -- (1) after a conflict a session reads first, like everybody, for its next DISTURBED updates, and
 --     lets up to four round trips pass before it reads;
--- (2) one that was never disturbed pauses for a round trip after every STREAK updates, which
---     costs it no command.
-function Session:pause_before(cell)
-  local known = known_of(self, cell)
-  if known.base and known.disturbed > 0 then
-    return 4 * self.rtt * self.random()
-  elseif not is_base_good(known) then
-    return 0
-  end
-  known.streak = known.streak + 1
-  return known.streak % STREAK == 0 and self.rtt or 0
+-- (2) one that was never disturbed pauses for a round trip after every so many updates (STREAK in
+--     kept.c), which costs it no command.
+function Session:pause_of(has_base)
+  return has_base and self.rtt or 4 * self.rtt * self.random()
 end
 
---- After a commit: this is the state that it made.
-function Session:remember(cell, base)
-  local known = known_of(self, cell)
-  known.base = base.expires_at and base or nil
-  known.disturbed = math.max(known.disturbed - 1, 0)
+--- After a commit that was sent then: this is the state that it made.
+function Session:remember(cell, base, sent)
+  base.told_until = sent + cell.receipts
+  kept.remember(self:about(cell), base)
+end
+
+--- After a commit over what others have made: they are not kept out.
+function Session:note_others(cell)
+  kept.break_streak(self:about(cell))
 end
 
 --- After a conflict, or what may have been one.
 function Session:forget(cell)
-  local known = known_of(self, cell)
-  known.base, known.disturbed, known.streak = nil, DISTURBED, 0
+  kept.forget(self:about(cell), DISTURBED)
+end
+
+--- After the server was found to have lost writes: there is no need to be told again.
+function Session:forget_last(cell)
+  kept.forget_last(self:about(cell))
+end
+
+--- What a write on this base comes after: this session's last commit on the cell, { stamp,
+-- told_until }, where the base is another state, or is not yet known (nil); else nil. Where the
+-- record does not tell of it before told_until, the server has lost it.
+function Session:last_before(cell, base)
+  local known = self:about(cell)
+  if not base then
+    return kept.state(known)
+  elseif type(base.stamp) == "string" then
+    return kept.last(known, base.stamp)
+  end
+  local last = kept.state(known)
+  return last and last.stamp ~= base.stamp and last or nil
 end
 
 --- That a value with this stamp was read; nil: there was none.
 function Session:note_seen(cell, stamp)
-  known_of(self, cell).seen = stamp
+  kept.see(self:about(cell), stamp)
 end
 
 --- Whether the value that was read last had this stamp.
 function Session:has_seen(cell, stamp)
-  return known_of(self, cell).seen == stamp
+  return kept.seen(self:about(cell)) == stamp
 end
 
 return session

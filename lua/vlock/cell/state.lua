@@ -7,6 +7,7 @@
 
 local again = require "vlock.cell.again"
 local core = require "vlock.core"
+local limited = require "vlock.cell.limited"
 local outcome = require "vlock.cell.outcome"
 local server_error = require "vlock.cell.server_error"
 
@@ -25,9 +26,9 @@ function state.new(store, value, stamp, expires_at)
   }
 end
 
--- lifetime: of the value as a store's `read` tells it: milliseconds, negative: it has none; nil: it
--- has none that matters; false: unknown.
-local function expiry_of(lifetime, asked)
+--- When a value is over. lifetime: as a store's `read` tells it: milliseconds, negative: it has
+-- none; nil: it has none that matters; false: unknown. asked: when it was asked for.
+function state.expiry_of(lifetime, asked)
   if lifetime == false then
     return nil
   end
@@ -46,7 +47,7 @@ function state.expiry_of_written(cell, base, value, sent)
 end
 
 -- A read that has failed changed nothing: whether it ran is not what its caller wants to know.
-local function fail(reason)
+local function fail(reason, limit)
   if outcome.is(reason, "unknown") then
     reason.outcome = "unreachable"
     reason.err = reason.err:gsub("^UNKNOWN ", "UNREACHABLE ")
@@ -54,24 +55,40 @@ local function fail(reason)
   elseif type(reason) == "table" and type(rawget(reason, "err")) == "string" then
     server_error.advised(reason)
   end
+  if outcome.is(reason, "unreachable") then
+    reason.limit = limit
+  end
   error(reason, 0)
 end
 
 --- store.read(cell), once more where the connection died meanwhile. A server from which no reply
--- comes is one that cannot be reached.
-function state.read_again(store, cell)
-  local ok, value, stamp, lifetime = pcall(again, store.read, cell)
+-- comes is one that cannot be reached. limit: see vlock.cell.limited.
+function state.read_again(store, cell, limit)
+  local ok, value, stamp, lifetime = limited(limit, again, store.read, cell)
   if not ok then
-    fail(value)
+    fail(value, limit)
   end
   return value, stamp, lifetime
 end
 
---- One atomic read.
-function state.read(plan, cell)
+local function limit_of(plan, started)
+  return plan.deadline and started + plan.deadline
+end
+
+--- Whether this error is that of a state.read which the plan's deadline has ended.
+function state.has_met_deadline(reason, plan, started)
+  local limit = limit_of(plan, started)
+  return limit and outcome.is(reason, "unreachable") and reason.limit == limit and now() >= limit
+end
+
+--- One atomic read, for a session, in what began at `started`: the plan may have a deadline.
+function state.read(session, plan, cell, started)
   local asked = now()
-  local value, stamp, lifetime = state.read_again(plan.store, cell)
-  return state.new(plan.store, value, stamp, expiry_of(lifetime, asked))
+  local value, stamp, lifetime = state.read_again(plan.store, cell, limit_of(plan, started))
+  if session.observe_read then
+    session:observe_read(cell, value, stamp, asked)
+  end
+  return state.new(plan.store, value, stamp, state.expiry_of(lifetime, asked))
 end
 
 return state

@@ -6,7 +6,7 @@ local search = require "vlock.policy.search"
 
 local catalog = {}
 
-local KINDS = { "retry", "backoff", "merge", "store" }
+local KINDS = { "retry", "backoff", "merge", "store", "model" }
 
 local templates = {
   retry = [[
@@ -118,7 +118,7 @@ local function doc_of(context, kind, name)
   return result.doc or "", path
 end
 
---- Every retry, backoff, merge and store that is found, with what it says of itself.
+--- Every retry, backoff, merge, store and model that is found, with what it says of itself.
 function catalog.list(context)
   local lines = {}
   for _, kind in ipairs(KINDS) do

@@ -178,12 +178,22 @@ local function script_traceback(traceback)
   return is_the_scripts and table.concat(lines) or ""
 end
 
+-- Whether it tells of a node of a cluster whose URL is that of a single server; says so in it.
+local function is_of_a_node(reason)
+  local text = type(reason) == "table" and rawget(reason, "err")
+  if type(text) ~= "string" or not text:find("^MOVED ") and not text:find("^ASK ") then
+    return false
+  end
+  require("vlock.cell.server_error").advised(reason)
+  return true
+end
+
 --- An error of a script as { exit, message }: for xpcall.
 function command.with_traceback(reason)
   if type(reason) == "table" and reason.exit then
     return reason
   end
-  if require("vlock.cell.outcome").is(reason, "unreachable") then
+  if require("vlock.cell.outcome").is(reason, "unreachable") or is_of_a_node(reason) then
     return { exit = exit.UNREACHABLE, message = tostring(reason) }
   end
   return {
@@ -198,6 +208,9 @@ function command.main(pairs_of_words, words)
   local ok, result = xpcall(run, command.with_traceback, pairs_of_words, words)
   if ok then
     return result
+  end
+  if type(result) ~= "table" then -- for want of memory Lua calls no handler
+    result = command.with_traceback(result)
   end
   say("%s", result.message)
   return result.exit

@@ -2,6 +2,7 @@
 -- line to the next; locals do not.
 
 local core = require "vlock.core"
+local current = require "vlock.engine.current"
 local main = require "vlock.command.command"
 local policy = require "vlock.policy.policy"
 local printable = require "vlock.text.printable"
@@ -49,8 +50,10 @@ function prompt.run(text)
   if is_incomplete(text) then
     return INCOMPLETE
   end
+  current.client():forget_plans()
   local ok, reason = xpcall(run, main.with_traceback, text)
   if not ok then
+    reason = type(reason) == "table" and reason or main.with_traceback(reason)
     say("%s", reason.message)
   end
   return RAN

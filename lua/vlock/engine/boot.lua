@@ -5,11 +5,18 @@
 local core = require "vlock.core"
 local files = require "vlock.files"
 
+-- As they stand now, whatever a script makes of them.
+local assert, load = assert, load
+local lua = {}
+for name, value in next, _G do
+  lua[name] = value
+end
+
 local function load_own(file, names)
   return assert(load(files.built_in(file), "@" .. file, "t", names))
 end
 
-local environment = load_own("vlock/script/environment.lua", _G)()
+local environment = load_own("vlock/script/environment.lua", lua)()
 local own, update_own = environment.own_names(_G)
 
 -- The built-in copies of lua/vlock/ come before any file of the same name.
@@ -26,6 +33,9 @@ require("vlock.script.globals")(_G)
 require = require "vlock.script.require" -- luacheck: ignore
 package.loaded.redis, package.loaded.vlock, package.loaded.cjson = redis, vlock, cjson
 update_own()
+-- What is called as a method, by our own files too: what a script has replaced is not, what it has
+-- added is.
+getmetatable("").__index = own.string
 -- For our own C code: `require`, whatever a script's global of that name becomes; what a script of
 -- the program sees.
 core.require, core.script_names = require, environment.chunk_names(own, {})

@@ -46,9 +46,9 @@ function embedding.options(retry, backoff, merge, policy, store, version_key, ex
   return options
 end
 
---- Raises where the key, the options, the policy or the store make no sense; otherwise `fate` tells
+-- Raises where the key, the options, the policy or the store make no sense; otherwise `fate` tells
 -- of this call from here on.
-function embedding.begin(key, options)
+local function begin(key, options)
   local plan = current.client():prepare(key, options)
   plan.attempting, plan.committed = nil, nil
 end
@@ -56,13 +56,16 @@ end
 --- What became of a call whose run was cut: "committed" and the rest as of the call itself, where
 -- its store had said so; "unknown", where an attempt was under way; else nil: surely nothing was
 -- applied. was_cut_before_sending: whether what it waited for was never sent, which says nothing
--- where a copy had been sent before.
-function embedding.fate(key, options, was_cut_before_sending)
+-- where a copy had been sent before; was_nothing_sent: whether the call has sent no command at all.
+function embedding.fate(key, options, was_cut_before_sending, was_nothing_sent)
   local plan = current.client():plan(key, options)
   local committed = plan.committed
   if committed then
     return "committed", bytes_of(committed.value), committed.version, committed.stamp
-  elseif plan.attempting and (plan.is_ambiguous or not was_cut_before_sending) then
+  end
+  -- A store that keeps nothing has written nothing but by a command.
+  local is_unsent = was_cut_before_sending or was_nothing_sent and plan.store.stateless
+  if plan.attempting and (plan.is_ambiguous or not is_unsent) then
     return "unknown"
   end
 end
@@ -73,16 +76,32 @@ local function failure(reason)
     return "aborted", "the callback aborted the update"
   end
   local outcome = type(reason) == "table" and reason.outcome
-  if outcome == "unreachable" or outcome == "unknown" then
+  if reason == "not enough memory" or outcome == "unread" then
+    return "memory", error_text(reason)
+  elseif outcome == "unreachable" or outcome == "unknown" then
     return outcome, error_text(reason)
   end
   return type(reason) == "table" and reason.err and "refused" or "failed", error_text(reason)
 end
 
+-- The same of a call that has not begun: a write whose reply was lost is another one's, as of a
+-- policy's file that writes while it is loaded.
+local REFUSALS = { failed = "misuse", unknown = "misuse" }
+
+local function refusal(reason)
+  local outcome, text = failure(reason)
+  return REFUSALS[outcome] or outcome, text
+end
+
 -- f(key, options, …), of which an error becomes an outcome. One that came after all was decided, as
--- of memory, changes nothing.
+-- of memory, changes nothing. on_begin() is called before anything may be applied.
 local function guarded(f)
-  return function(key, options, ...)
+  return function(on_begin, key, options, ...)
+    local has_begun, reason = pcall(begin, key, options)
+    if not has_begun then
+      return refusal(reason)
+    end
+    on_begin()
     local results = table.pack(pcall(f, key, options, ...))
     if results[1] then
       return table.unpack(results, 2, results.n)

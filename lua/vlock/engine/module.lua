@@ -6,9 +6,13 @@ local open_engine = ... -- by module.c
 
 local option_types = {
   url = "string", password = "string", private_server = "boolean", seed = "integer",
-    connect_timeout = "number", command_timeout = "number",
+    connect_timeout = "number", command_timeout = "number", busy_poll = "number",
+  tls_ca = "string", tls_certificate = "string", tls_key = "string", tls_server_name = "string",
+  tls_insecure = "boolean",
 }
-local option_names = "url, password, private_server, seed, connect_timeout, command_timeout"
+local may_be_0 = { busy_poll = true }
+local option_names = "url, password, private_server, seed, connect_timeout, command_timeout, " ..
+  "busy_poll, tls_ca, tls_certificate, tls_key, tls_server_name, tls_insecure"
 
 local program_require = require
 local is_open = false
@@ -26,8 +30,10 @@ local function check_options(options)
         3)
     elseif type(value) ~= wanted and math.type(value) ~= wanted then
       error(("vlock.open: %s must be of type %s, not %s"):format(name, wanted, type(value)), 3)
-    elseif wanted == "number" and not (value > 0 and value < 1e9) then
-      error(("vlock.open: %s is a number of seconds above 0 and below 1e9"):format(name), 3)
+    elseif wanted == "number" and not (value > 0 and value < 1e9 or value == 0 and may_be_0[name])
+    then
+      error(("vlock.open: %s is a number of seconds %s 0 and below 1e9"):format(name,
+        may_be_0[name] and "from" or "above"), 3)
     end
   end
 end
@@ -72,6 +78,12 @@ local function open(options)
     seed = options.seed,
     connect_timeout = options.connect_timeout,
     command_timeout = options.command_timeout,
+    busy_poll = options.busy_poll == 0 and -1 or options.busy_poll,
+    tls_ca = options.tls_ca,
+    tls_certificate = options.tls_certificate,
+    tls_key = options.tls_key,
+    tls_server_name = options.tls_server_name,
+    tls_insecure = options.tls_insecure,
   })
   for name, value in pairs(names.vlock) do
     module[name] = value
@@ -81,8 +93,10 @@ local function open(options)
 end
 
 --- open { url = …, password = …, private_server = true, seed = …, connect_timeout = …,
--- command_timeout = … }: opens it otherwise than by default. Connects at the first command.
--- Seconds; without a url, VLOCK_REDIS_URL. Once, and before all else; raises where it is too late.
+-- command_timeout = …, busy_poll = … }: opens it otherwise than by default. Connects at the first
+-- command. Seconds; without a url, VLOCK_REDIS_URL; the options are those of struct vlock_options
+-- in ../../../src/vlock.h, but busy_poll = 0 is none. Once, and before all else; raises where it is
+-- too late.
 function module.open(options)
   check_options(options or {})
   if is_open then

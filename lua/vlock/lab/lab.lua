@@ -8,6 +8,7 @@ local exit = require "vlock.command.exit"
 local files = require "vlock.files"
 local output_files = require "vlock.lab.show.output_files"
 local footprint = require "vlock.lab.run.footprint"
+local traces = require "vlock.lab.run.trace"
 local history_writer = require "vlock.lab.check.history_writer"
 local current = require "vlock.engine.current"
 local printable = require "vlock.text.printable"
@@ -16,6 +17,7 @@ local race = require "vlock.lab.run.race"
 local report = require "vlock.lab.show.report"
 local say = require "vlock.command.say"
 local scenarios = require "vlock.lab.ask.scenario"
+local simulated = require "vlock.lab.ask.simulated"
 local sweep = require "vlock.lab.ask.sweep"
 local threshold = require "vlock.lab.ask.threshold"
 local error_text = require "vlock.text.error_text"
@@ -50,7 +52,7 @@ local function positive_option(options, name, default)
 end
 
 -- What shows how the runs go.
-local function watch_of(options)
+local function watch_of(options, model)
   if options.interval then
     local seconds = core.duration(options.interval)
     if seconds < 0.01 then
@@ -58,7 +60,7 @@ local function watch_of(options)
     end
     return progress.lines(seconds)
   end
-  return files.is_terminal(2) and not options.json and progress.bar or nil
+  return files.is_terminal(2) and not options.json and not model and progress.bar or nil
 end
 
 -- ---- which runs
@@ -213,7 +215,8 @@ end
 -- ---- what went wrong
 
 -- Errors by which a server says that it will not have us.
-local REFUSALS = { "^NOAUTH", "^WRONGPASS", "^NOPERM", "^ERR max number of clients" }
+local REFUSALS = { "^NOAUTH", "^WRONGPASS", "^NOPERM", "^ERR max number of clients", "^MOVED ",
+  "^ASK " }
 
 local function code_of_failure(reason)
   if outcomes.is(reason, "unreachable") then
@@ -238,12 +241,12 @@ local function failure_code(failed, is_table)
   return code
 end
 
--- Writes the last of a history; false, said, where it cannot be written: what was measured is shown
--- all the same.
-local function is_history_kept(history)
+-- Writes the last of a history or a trace (nil: none); false, said, where it cannot be written:
+-- what was measured is shown all the same.
+local function is_kept(writer)
   local ok, reason = true, nil
-  if history then
-    ok, reason = pcall(history.close, history)
+  if writer then
+    ok, reason = pcall(writer.close, writer)
   end
   if not ok then
     say("%s", error_text(reason))
@@ -267,8 +270,20 @@ local function show(entries, thresholds, is_table, options, out)
     threshold_lines(shown, thresholds, color(color.wanted(options))))
 end
 
+-- The options by which another vlockrun is let in as this one is, as words.
+local function login_of(options)
+  local words = { options.insecure and "--insecure" }
+  for _, name in ipairs { "password-file", "cacert", "cert", "cert-key", "sni" } do
+    local value = options[name:gsub("-", "_")]
+    if value then
+      words[#words + 1] = ("--%s=%s"):format(name, value)
+    end
+  end
+  return words
+end
+
 -- Runs the lanes, shows and writes what they measured; the exit code.
-local function run_lanes(lanes, is_table, options, out)
+local function run_lanes(lanes, is_table, options, out, model)
   current.look_once()
   local thresholds = {}
   for i, text in ipairs(options.require) do
@@ -276,25 +291,32 @@ local function run_lanes(lanes, is_table, options, out)
   end
   local asked = output_files.prepare(options, lanes)
   announce(lanes)
-  local watch = watch_of(options)
+  local watch = watch_of(options, model)
   local runs = positive_option(options, "runs", is_table and COMPARED.runs or 1)
   local history = options.history and exit.refuse(exit.USAGE, history_writer.create,
     options.history)
-  local url, connect = server_of(options)
+  local trace = options.trace and exit.refuse(exit.USAGE, traces.create, options.trace)
+  local url, connect
+  if not model then
+    url, connect = server_of(options)
+  end
   local interrupt = {}
   local entries, failed = race.run(lanes, {
     url = url,
-    password_file = options.password_file,
+    login = login_of(options),
     guards = options.url ~= nil, -- a private server goes, and its keys with it
     connect = connect,
+    model = model,
     seed = core.seed,
     runs = runs,
     interrupt = interrupt,
     history = history,
+    trace = trace,
     interval = options.interval ~= nil,
     watch = watch,
   })
-  local is_all_written = is_history_kept(history)
+  local is_all_written = is_kept(history)
+  is_all_written = is_kept(trace) and is_all_written
   if #entries > 0 then
     show(entries, thresholds, is_table, options, out)
     is_all_written = output_files.write(asked, entries) and is_all_written
@@ -309,10 +331,13 @@ local function run_lanes(lanes, is_table, options, out)
 end
 
 local function run_alone(one, options, out)
+  local model = simulated.model(options)
+  simulated.adapt({ one }, model)
   exit.refuse(exit.SCRIPT, one.check, one)
   local list = entrants.with_parameters({ one }, options.param)
   local is_swept = #options.sweep > 0
-  return run_lanes(lanes_of(list, options, is_swept and COMPARED or nil), is_swept, options, out)
+  return run_lanes(lanes_of(list, options, is_swept and COMPARED or nil), is_swept, options, out,
+    model)
 end
 
 --- Puts the policy of a script under contention. program: as vlock.command.command has it.
@@ -344,9 +369,10 @@ function command.compare(named, options, out)
   elseif options.eval then
     exit.usage("compare takes policies by name or file, not --eval")
   end
-  local list = {}
+  local list, model = {}, simulated.model(options)
   for i, word in ipairs(named) do
     list[i] = entrants.from_word(word, options.store)
+    simulated.adapt({ list[i] }, model)
     exit.refuse(exit.SCRIPT, list[i].check, list[i])
   end
   entrants.name_apart(list)
@@ -355,7 +381,7 @@ function command.compare(named, options, out)
   for _, text in ipairs(left_out) do
     say("left as it is: %s", text)
   end
-  return run_lanes(lanes_of(list, options, COMPARED), true, options, out)
+  return run_lanes(lanes_of(list, options, COMPARED), true, options, out, model)
 end
 
 return command

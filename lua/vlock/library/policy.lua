@@ -27,6 +27,7 @@
 ---@alias vlock.merge_function fun(p: table, c: vlock.conflict): any
 ---@alias vlock.retry string | table | vlock.retry_function
 ---@alias vlock.backoff string | table | vlock.backoff_function
+---Of a table, at = "server": it is done there.
 ---@alias vlock.merge string | table | vlock.merge_function
 
 ---@class vlock.policy
@@ -82,6 +83,7 @@
 ---@field made? fun(base: vlock.base, token: string): string?
 ---@field stateless? boolean
 ---@field resolve? vlock.commit_function
+---@field merges? boolean its commit and resolve take a merge that the server does
 
 ---In the files of policies: several retry parts as one.
 ---@param parts vlock.retry[]

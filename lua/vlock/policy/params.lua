@@ -154,7 +154,10 @@ local function value_of(declared, given)
     return nil, (" is %s: it %s"):format(tostring(value), reason)
   end
   reason = full.check and full.check(converted)
-  if reason then
+  if reason and type(reason) ~= "string" then
+    return nil, (" has a check that returned %s: it must return a text that says what is wrong, " ..
+      "or nil"):format(type(reason) == "boolean" and tostring(reason) or "a " .. type(reason))
+  elseif reason then
     return nil, ": " .. reason
   end
   if given == nil and type(declared) ~= "table" and converted then
@@ -163,15 +166,30 @@ local function value_of(declared, given)
   return converted
 end
 
---- A parameter's value as people write it, without passwords: a duration with its unit, a table as
--- JSON.
+--- A parameter's value as reports hold it, without passwords: a number, true, false, or a text. A
+-- table is shown as JSON; where JSON has no word for it, it is said what it is.
+function params.shown(value)
+  local kind = type(value)
+  if kind == "number" then
+    return value - value == 0 and value or ("%.14g"):format(value)
+  elseif kind == "string" then
+    return core.hidden(value)
+  elseif kind == "boolean" then
+    return value
+  end
+  local ok, text = pcall(json.encode, value)
+  return kind == "table" and ok and core.hidden(text) or "a " .. kind
+end
+
+--- The same as people write it: a duration with its unit.
 function params.text(declared, value)
   local default = type(declared) == "table" and declared.default or declared
   if type(value) == "number" then
     local is_duration = kind_of(default, type(declared) == "table" and declared.check) == "duration"
-    return is_duration and value < 9e9 and core.format_duration(value) or ("%.14g"):format(value)
+    return is_duration and math.abs(value) < 9e9 and core.format_duration(value)
+      or ("%.14g"):format(value)
   end
-  return core.hidden(type(value) == "table" and json.encode(value) or tostring(value))
+  return tostring(params.shown(value))
 end
 
 --- What the function gets: every declared parameter, as given or by default. `where` begins the
@@ -185,6 +203,9 @@ function params.resolve(declared, given, where)
     end
   end
   for name, declared_as in pairs(declared) do
+    if type(name) ~= "string" then
+      error(("%s: the name of a parameter must be a text, not %s"):format(where, tostring(name)), 0)
+    end
     local value, reason = value_of(declared_as, given and given[name])
     if value == nil then
       error(("%s: parameter '%s'%s"):format(where, tostring(name), reason), 0)

@@ -1,11 +1,12 @@
 -- One part of a policy: its retry, its backoff or its merge. It is given by name (a file of that
 -- kind), by a table with parameters, as a function in place, or as a group of retries. A part is
--- found first and bound later, so that -p can change its parameters in between.
+-- found first and bound later, so that -p can change its parameters in between. A merge that is
+-- found by name has one parameter more than its file declares, `at`: where it is done.
 --
 -- Of a part: name; doc; slots, the functions behind it with their parameters; members and mode
 -- ("all", "any"), of a group only. Of a slot: kind, name, fn, on_success, declared (parameters),
--- given, where (begins the messages about them), prefix (of their names in a group: "attempts.");
--- when it is bound: p, their values.
+-- given, where (begins the messages about them), prefix (of their names in a group: "attempts."),
+-- text (of the file of a merge); when it is bound: p, their values, and at, of a merge.
 
 local chunk = require "vlock.policy.chunk"
 local environment = require "vlock.script.environment"
@@ -44,10 +45,14 @@ part.fail = fail
 
 -- ---- files
 
---- What the chunk of a policy sees: the names that we see, and all and any. What it sets becomes
--- one of them.
+-- What the chunk of a policy sees beside the names that we see.
+local function more_names()
+  return { all = part.all, any = part.any }
+end
+
+--- What it sees in all, where it is no file of ours. What it sets becomes one of the names.
 function part.environment()
-  return environment.chunk_names(_ENV, { all = part.all, any = part.any })
+  return environment.chunk_names(_ENV, more_names())
 end
 
 --- Refuses a policy's table that has unknown fields, or fields of a wrong type.
@@ -87,7 +92,7 @@ local found_right = setmetatable({}, { __mode = "k" }) -- by chunk: a table that
 
 --- Runs a policy file's chunk anew; returns its table, checked. `path` is its name in messages.
 function part.table_of(text, path)
-  local code = chunk.compile(text, path, part.environment)
+  local code = chunk.compile(text, path, more_names())
   local result = code()
   if type(result) ~= "table" then
     fail(path, "must return a table with retry, backoff or merge, not %s", type(result))
@@ -113,13 +118,30 @@ function part.table_in(text, path, chunks)
   return chunks[path].result
 end
 
--- The table of KIND/NAME.lua, and its path.
+-- The table of KIND/NAME.lua, its path and its text.
 local function find_file(kind, name, context)
   local text, path = search.find(context, kind, name)
   if not text then
     search.fail(context, kind, name)
   end
-  return part.table_in(text, path, context.chunks), path
+  return part.table_in(text, path, context.chunks), path, text
+end
+
+local PLACES = { host = true, server = true }
+
+-- What a file declares, and where its merge is done: see vlock.cell.server_merge.
+local function with_place(declared, path)
+  if declared and declared.at ~= nil then
+    fail(path, "declares a parameter 'at': of a merge that is where it is done, \"host\" or " ..
+      "\"server\"; give it another name")
+  end
+  local all = { at = { default = "host", check = function(value)
+    return not PLACES[value] and "must be \"host\" or \"server\"" or nil
+  end } }
+  for name, declared_as in pairs(declared or {}) do
+    all[name] = declared_as
+  end
+  return all
 end
 
 --- Where a function stands: file:line.
@@ -204,15 +226,17 @@ end
 local find
 
 local function from_file(kind, name, given, context, trail)
-  local file, path = find_file(kind, name, context)
+  local file, path, text = find_file(kind, name, context)
   local where = ("%s '%s' (%s)"):format(kind, name, path)
   local fn = file[kind]
   if not fn then
     fail(path, "has no function %s, which a file in %s/ must have", kind, kind)
   elseif type(fn) == "function" then
     local slot = new_slot(kind, fn, {
-      name = name, declared = file.params, given = given, where = where,
-        on_success = kind == "retry" and file.on_success or nil,
+      name = name, given = given, where = where,
+      declared = kind == "merge" and with_place(file.params, path) or file.params,
+      text = kind == "merge" and text or nil,
+      on_success = kind == "retry" and file.on_success or nil,
     })
     return { name = name, doc = file.doc, slots = { slot } }
   elseif trail[path] then
@@ -230,6 +254,10 @@ end
 
 local function from_group(kind, group, context, trail)
   local names, members, slots, taken = {}, {}, {}, {}
+  if trail[group] then
+    fail(kind, "%s {…} holds itself", group.mode)
+  end
+  trail[group] = true
   for i, spec in ipairs(group.list) do
     members[i] = find(kind, spec, context, trail)
     names[i] = members[i].name
@@ -239,6 +267,7 @@ local function from_group(kind, group, context, trail)
       slot.prefix = ("%s%s."):format(slot.name, taken[slot.name] > 1 and taken[slot.name] or "")
     end
   end
+  trail[group] = nil
   return { name = ("%s(%s)"):format(group.mode, table.concat(names, ", ")), mode = group.mode,
     members = members, slots = slots }
 end
@@ -363,6 +392,9 @@ function part.bind(found)
   end
   local slot = found.slots[1]
   slot.p = params.resolve(slot.declared, slot.given, slot.where)
+  if slot.text then
+    slot.at, slot.p.at = slot.p.at, nil
+  end
   return checks[slot.kind](slot.fn, slot.p)
 end
 
@@ -377,6 +409,13 @@ function part.add_listeners(found, list)
   end
 end
 
+--- Of a merge that is bound and is to be done at the server, what vlock.cell.server_merge takes;
+-- else nil.
+function part.server_merge(found)
+  local slot = found.slots[1]
+  return slot.at == "server" and { name = found.name, text = slot.text, p = slot.p } or nil
+end
+
 --- Of a part that is bound: its parameters' values by their names, and the same as people write
 -- them.
 function part.parameters(found)
@@ -385,6 +424,9 @@ function part.parameters(found)
     for name, value in pairs(slot.p) do
       values[slot.prefix .. name] = value
       texts[slot.prefix .. name] = params.text(slot.declared[name], value)
+    end
+    if slot.at == "server" then
+      values.at, texts.at = slot.at, slot.at
     end
   end
   return values, texts

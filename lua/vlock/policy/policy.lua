@@ -4,7 +4,6 @@
 -- one client: its files' chunks are run for it alone.
 
 local core = require "vlock.core"
-local json = require "vlock.text.json"
 local did_you_mean = require "vlock.text.did_you_mean"
 local params = require "vlock.policy.params"
 local part = require "vlock.policy.part"
@@ -145,12 +144,6 @@ end
 
 -- ---- composition
 
--- For reports, which show one value for a parameter, and no passwords: a table is shown as JSON.
-local function shown_value(value)
-  value = type(value) == "table" and json.encode(value) or value
-  return type(value) == "string" and core.hidden(value) or value
-end
-
 -- "full_jitter (base=1ms, cap=250ms)"
 local function part_text(name, texts)
   local pieces = {}
@@ -169,7 +162,7 @@ local function description_of(parts, spec)
   for i, kind in ipairs(KINDS) do
     local values, texts = part.parameters(parts[kind])
     for name, value in pairs(values) do
-      values[name] = shown_value(value)
+      values[name] = params.shown(value)
     end
     names[i] = parts[kind].name
     described.parts[kind] = names[i]
@@ -187,7 +180,8 @@ local function instance_of(spec, context)
     if type(own) == "function" then
       parts[kind] = part.own(kind, own, spec)
     else
-      parts[kind] = part.find(kind, own or DEFAULTS[kind], context)
+      parts[kind] = part.find(kind, own or context.defaults and context.defaults[kind]
+        or DEFAULTS[kind], context)
     end
   end
   if context.overrides then
@@ -197,6 +191,7 @@ local function instance_of(spec, context)
   for _, kind in ipairs(KINDS) do
     instance[kind] = part.bind(parts[kind])
   end
+  instance.server_merge = part.server_merge(parts.merge)
   local listeners = {}
   part.add_listeners(parts.retry, listeners)
   instance.listeners = #listeners > 0 and listeners or nil
@@ -244,9 +239,10 @@ end
 -- parameters, functions), as a policy file returns it; a policy's file ("mine.lua"); or the name of
 -- a bundled or own file of any kind, alone or in a table with its parameters. An instance is
 -- returned as it is. context: from vlock.policy.search; its field `overrides` changes parameters,
--- `where` begins the messages about the table itself, `text` is the source that it stands in, and
--- `chunks`, a table, makes every file's chunk run once for all instances of this context. Raises on
--- anything that is broken: what, where, and the nearest known name.
+-- `defaults` says what a table means that leaves a part out, `where` begins the messages about the
+-- table itself, `text` is the source that it stands in, and `chunks`, a table, makes every file's
+-- chunk run once for all instances of this context. Raises on anything that is broken: what, where,
+-- and the nearest known name.
 function policy.new(spec, context)
   if getmetatable(spec) == Instance then
     return spec

@@ -2,7 +2,6 @@
 -- made and stateless: see lua/README.md.
 
 local chunk = require "vlock.policy.chunk"
-local chunk_names = require("vlock.script.environment").chunk_names
 local search = require "vlock.policy.search"
 
 local store = {}
@@ -27,11 +26,6 @@ local function check(spec, path)
   return spec
 end
 
--- What a store's chunk sees: the names that we see.
-local function environment()
-  return chunk_names(_ENV, {})
-end
-
 --- An instance of the store of this name, or in this file (a name that ends in .lua), or the table
 -- itself.
 function store.new(name, context)
@@ -52,7 +46,7 @@ function store.new(name, context)
       search.fail(context, "store", name)
     end
   end
-  return check(chunk.compile(text, path, environment)(), path)
+  return check(chunk.compile(text, path, {})(), path)
 end
 
 return store

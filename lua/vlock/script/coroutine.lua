@@ -13,9 +13,7 @@ local TAG = core.tag()
 
 -- Variables that are closed here cannot wait: an error of theirs says why.
 local function close_saying(co, why)
-  core.closing(why)
-  local ok, closed, reason = pcall(close, co)
-  core.closing(nil)
+  local ok, closed, reason = core.close(why, close, co)
   if not ok then
     error(closed, 3)
   end

@@ -11,8 +11,9 @@ local OF_LUA = {
 }
 local OF_VLOCK = { "bit", "cjson", "cmsgpack", "loadstring", "redis", "struct", "unpack", "vlock" }
 
--- Of which a script may replace a function, too.
-local LIBRARIES = { "string", "table", "math", "utf8", "coroutine" }
+-- Of which a script may replace a function, too, or add one: it has the libraries themselves, and
+-- our own files have copies.
+local LIBRARIES = { "string", "table", "math", "utf8", "coroutine", "debug" }
 
 local function copy(list, from, to)
   for _, name in ipairs(list) do
@@ -34,7 +35,9 @@ end
 -- script's globals. The second result is to be called when the names of vlock have been added
 -- there: it takes those over.
 local function own_names(names)
-  local own = setmetatable({ _G = names }, { __index = names })
+  local libraries = {}
+  copy(LIBRARIES, names, libraries)
+  local own = setmetatable({ _G = names }, { __index = names, libraries = libraries })
   copy(OF_LUA, names, own)
   copy_libraries(names, own)
   return own, function()
@@ -51,6 +54,7 @@ local function to_read(own)
   for name, value in next, own do
     names[name] = value -- found without a call
   end
+  copy(LIBRARIES, getmetatable(own).libraries, names)
   return setmetatable(names, {
     __index = function(_, name)
       local value = own[name]
@@ -79,4 +83,11 @@ local function chunk_names(own, more)
   })
 end
 
-return { own_names = own_names, chunk_names = chunk_names }
+--- The same for a file of ours, a policy or store that is built in: it has our copies of the
+-- libraries.
+local function own_chunk_names(own, more)
+  copy(LIBRARIES, own, more)
+  return chunk_names(own, more)
+end
+
+return { own_names = own_names, chunk_names = chunk_names, own_chunk_names = own_chunk_names }

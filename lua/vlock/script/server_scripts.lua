@@ -16,7 +16,12 @@ end
 
 -- How it is called once the server has been told of it: "EVALSHA" and its SHA-1; or "EVAL" and its
 -- source, where the user may not load scripts. SCRIPT LOAD keeps it for good, which EVAL need not.
-local function load_script(script, call)
+-- In a cluster each node has its own scripts, and SCRIPT LOAD has no key that would lead to the
+-- right one.
+local function load_script(script, call, connection)
+  if connections.is_cluster(connection) then
+    return "EVAL", script.source
+  end
   local reply = call("SCRIPT", "LOAD", script.source)
   if type(reply) ~= "table" or not reply.err then
     return "EVALSHA", script.sha1
@@ -28,10 +33,11 @@ end
 
 --- Makes it known to the server; returns the command and the script by which it is called now. Of
 -- thousands of tasks that learn at the same time that the server has forgotten it, one sends it.
--- call: as redis.pcall. Raises what the server says otherwise.
-function Script:teach(call)
-  if not core.task() then
-    return load_script(self, call)
+-- call: as redis.pcall; connection: by which it calls, where that is not the task's. Raises what
+-- the server says otherwise.
+function Script:teach(call, connection)
+  if not core.task() or connections.is_cluster(connection) then
+    return load_script(self, call, connection)
   end
   local teacher = self.teacher
   if teacher and core.is_alive(teacher) then
@@ -45,12 +51,12 @@ function Script:teach(call)
   return self.teacher:join()
 end
 
-local function run(script, call, keys, args)
+local function run(script, call, keys, args, connection)
   local words = table.move(keys, 1, #keys, 4, { "EVALSHA", script.sha1, #keys })
   table.move(args, 1, #args, #words + 1, words)
   local reply = call(table.unpack(words))
   while script:is_forgotten(reply) do
-    words[1], words[2] = script:teach(call)
+    words[1], words[2] = script:teach(call, connection)
     reply = call(table.unpack(words))
   end
   return reply
@@ -74,7 +80,7 @@ function Script:pcall(keys, args, connection)
       return connection:pcall(...)
     end
   end
-  return run(self, call, keys or {}, args or {})
+  return run(self, call, keys or {}, args or {}, connection)
 end
 
 Script.__call = Script.call

@@ -378,10 +378,15 @@ local function escape_half(bytes)
 end
 
 local function escape_controls(text)
-  local escaped = string.gsub(text, '[%c"\\\127]', escape_byte)
-  return (string.gsub(escaped, "\237[\160-\191][\128-\191]", escape_half))
+  return (string.gsub(text, '[%c"\\\127]', escape_byte))
 end
 
+-- What was read is written: half of a pair as well.
+local function escape_little(text)
+  return (string.gsub(escape_controls(text), "\237[\160-\191][\128-\191]", escape_half))
+end
+
+-- What every reader takes: few take half of a pair.
 local function escape_all(text)
   local escaped = escape_controls(text)
   return string.find(escaped, "[\128-\255]") and escape_invalid(escaped) or escaped
@@ -525,7 +530,7 @@ end
 --- The same, but bytes that are not UTF-8 stay as they are, as Redis' own cjson has it: what was
 -- read is what is written.
 function json.encode_bytes(value)
-  return encode(value, 0, escape_controls)
+  return encode(value, 0, escape_little)
 end
 
 return json

@@ -87,6 +87,9 @@ end
 
 -- The number, and whether it is a whole one; refused where a float could not hold it.
 local function read_exact(value, who)
+  if type(value) == "string" and #value <= 15 and string.find(value, "^%d+$") then
+    return tonumber(value), true -- most of them
+  end
   local read = number.read(value, who, 0)
   local _, digits, exponent = decimal(read == 0 and "0" or value)
   local is_whole = #digits <= exponent or digits == ""

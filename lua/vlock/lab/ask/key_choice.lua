@@ -16,7 +16,7 @@ end
 
 local function uniform(keys)
   return function(worker)
-    local random = worker.client.session.random
+    local random = worker.session.random
     return function()
       return math.floor(random() * keys) + 1
     end
@@ -32,7 +32,7 @@ local function zipf(keys, exponent)
     cumulated[k] = sum
   end
   return function(worker)
-    local random = worker.client.session.random
+    local random = worker.session.random
     return function()
       local wanted = random() * sum
       local low, high = 1, keys

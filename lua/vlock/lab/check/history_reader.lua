@@ -45,21 +45,25 @@ local KINDS = {
     must = { history = "text", format = "whole", vlockrun = "text", run = "whole", label = "text",
       policy = "object", store = "text",
       server = "object", scenario = "object", seed = "number", counter = "boolean" },
-    may = { identity = "text", not_verified = "text" },
+    may = { identity = "text", not_verified = "text", merges = "boolean" },
   },
   first = { must = { first = "text" }, may = { stamp = "text", value = "text" } },
   attempt = {
     must = { attempt = "text", worker = "whole", outcome = "text", token = "text", start = "number",
       ["end"] = "number" },
     may = { base = "text", base_value = "text", made = "text", value = "text",
-      base_version = "whole", version = "whole" },
+      found = "text", found_value = "text", base_version = "whole", version = "whole" },
+  },
+  read = {
+    must = { read = "text", worker = "whole", start = "number", ["end"] = "number" },
+    may = { stamp = "text", value = "text" },
   },
   last = { must = { last = "text" }, may = { stamp = "text", value = "text" } },
   ["end"] = { must = { ["end"] = "whole", attempts = "whole", interrupted = "boolean",
-    seconds = "number" }, may = {} },
+    seconds = "number" }, may = { reads = "whole" } }, -- format 1 has no reads
 }
--- The last ones are rare; an attempt has an `end` too.
-local ORDER = { "attempt", "first", "last", "end", "history" }
+-- The last ones are rare; an attempt and a read have an `end` too.
+local ORDER = { "attempt", "read", "first", "last", "end", "history" }
 
 local function kind_of(reader, entry)
   for _, kind in ipairs(ORDER) do
@@ -67,7 +71,7 @@ local function kind_of(reader, entry)
       return kind
     end
   end
-  reader:fail("no line of a history: it has none of history, first, attempt, last, end")
+  reader:fail("no line of a history: it has none of history, first, attempt, read, last, end")
 end
 
 local function check_fields(reader, entry, kind)
@@ -110,9 +114,9 @@ local function begin(reader, entry)
     reader:fail("a run begins before that of line %d has ended", reader.run.line)
   elseif entry.history ~= "vlock" then
     reader:fail("a history of '%s', not of vlock", entry.history)
-  elseif entry.format ~= history_writer.FORMAT then
-    reader:fail("format %d is not known; this vlockrun reads %d", math.tointeger(entry.format),
-      history_writer.FORMAT)
+  elseif entry.format < 1 or entry.format > history_writer.FORMAT then
+    reader:fail("format %d is not known; this vlockrun reads 1 to %d",
+      math.tointeger(entry.format), history_writer.FORMAT)
   elseif entry.identity and not IDENTITIES[entry.identity] then
     reader:fail("identity '%s' is not known; there are stamp and value", entry.identity)
   elseif not entry.identity and not entry.not_verified then
@@ -120,7 +124,7 @@ local function begin(reader, entry)
   elseif not pcall(figures.scenario, entry.scenario) then
     reader:fail("history: 'scenario' lacks a field, or has one of another type")
   end
-  reader.run = { line = reader.line, header = entry, attempts = 0, keys = {} }
+  reader.run = { line = reader.line, header = entry, attempts = 0, reads = 0, keys = {} }
   reader.sink.begin(entry, reader.line)
 end
 
@@ -150,8 +154,15 @@ end
 
 local OUTCOMES = { committed = true, conflict = true, unknown = true, error = true }
 
+local function check_span(reader, entry)
+  if entry.start > entry["end"] then
+    reader:fail("it ends before it starts")
+  end
+end
+
 local function attempt(reader, entry)
   check_key(reader, entry.attempt)
+  check_span(reader, entry)
   if not OUTCOMES[entry.outcome] then
     reader:fail("outcome '%s' is not known; there are committed, conflict, unknown, error",
       entry.outcome)
@@ -165,6 +176,14 @@ local function attempt(reader, entry)
   end
   reader.run.attempts = reader.run.attempts + 1
   reader.sink.attempt(entry, reader.line)
+end
+
+local function read(reader, entry)
+  check_key(reader, entry.read)
+  check_span(reader, entry)
+  need_stamp(reader, entry, "stamp")
+  reader.run.reads = reader.run.reads + 1
+  reader.sink.read(entry, reader.line)
 end
 
 local function last(reader, entry)
@@ -183,17 +202,32 @@ local function finish(reader, entry)
   if entry.attempts ~= reader.run.attempts then
     reader:fail("the run had %d attempts, and %d stand here: lines are missing",
       math.tointeger(entry.attempts), reader.run.attempts)
+  elseif (entry.reads or 0) ~= reader.run.reads then
+    reader:fail("the run had %d reads, and %d stand here: lines are missing",
+      math.tointeger(entry.reads or 0), reader.run.reads)
   end
   reader.run = nil
   reader.sink.finish(entry)
 end
 
-local TAKE = { history = begin, first = first, attempt = attempt, last = last, ["end"] = finish }
+--- What a line that `read` took says: its fields, of which those that are null are not there.
+function history_reader.fields(text)
+  local entry = json.decode_fast(text)
+  for name, value in pairs(entry) do
+    if value == json.null then
+      entry[name] = nil
+    end
+  end
+  return entry
+end
+
+local TAKE = { history = begin, first = first, attempt = attempt, read = read, last = last,
+  ["end"] = finish }
 
 --- Reads the runs of a history from an open file and hands what it says to `sink`, whose functions
--- are called in this order: begin(header, line), first(entry), attempt(entry, line), last(entry,
--- line), finish(entry). `name`: what the file is called in messages. Raises "NAME:LINE: what is
--- wrong", a file without any run included.
+-- are called in this order: begin(header, line), first(entry), attempt(entry, line) and read(entry,
+-- line), last(entry, line), finish(entry). `name`: what the file is called in messages. Raises
+-- "NAME:LINE: what is wrong", a file without any run included.
 function history_reader.read(file, name, sink)
   local reader = setmetatable({ name = name, sink = sink, line = 0 }, Reader)
   for text in file:lines("L") do

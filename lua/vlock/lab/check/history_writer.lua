@@ -1,7 +1,7 @@
 -- Histories: what every run of the lab saw and did, as JSON lines, written while it goes
 -- (--history). lua/vlock/lab/README.md describes every field; vlock.lab.check.history_reader reads
--- them. A run is a header, the first state of every key, a line for each attempt, the last state of
--- every key, and an end; several runs follow one another.
+-- them. A run is a header, the first state of every key, a line for each attempt and each read, the
+-- last state of every key, and an end; several runs follow one another.
 
 local core = require "vlock.core"
 local json = require "vlock.text.json"
@@ -9,15 +9,19 @@ local lab_core = require "vlock.lab_core"
 
 local now = core.now
 
-local history_writer = { FORMAT = 1, BEGINNING = '{"history":"vlock","format":' }
+-- LOST: what stands for a value that nobody knows. A value that begins with # is never written as
+-- it is.
+local history_writer = { FORMAT = 2, LOST = "#lost", BEGINNING = '{"history":"vlock","format":' }
 
 local LONGEST_TEXT = 64 -- bytes of a value or a stamp that is written as it is
 local BUFFER = 65536 -- bytes
 
 -- A text as JSON. What is long or not plain ASCII is written as #HASH:BYTES: a run of large values
 -- would make a history of nothing else.
-local function quoted(text)
-  if text == nil then
+local function quoted(text, is_lost)
+  if is_lost then
+    return '"' .. history_writer.LOST .. '"'
+  elseif text == nil then
     return "null"
   elseif #text > LONGEST_TEXT or text:find("^#") or text:find('[%c"\\\127-\255]') then
     return ('"#%s:%d"'):format(lab_core.id(text), #text)
@@ -87,15 +91,17 @@ function File:run(about)
   self.runs = self.runs + 1
   about.run = self.runs
   about.vlockrun = core.version
-  return setmetatable({ file = self, about = about, attempts = 0, began = now() }, Run)
+  return setmetatable({ file = self, about = about, attempts = 0, reads = 0, began = now() }, Run)
 end
 
 --- Writes the header. identity: how its states are told apart ("stamp", "value"; nil: they cannot
--- be, and `reason` says why); is_counter: whether each update adds one to a number.
-function Run:begin(identity, reason, is_counter)
+-- be, and `reason` says why); is_counter: whether each update adds one to a
+-- number; merges: whether the server merges.
+function Run:begin(identity, reason, is_counter, merges)
   self.about.identity = identity or json.null
   self.about.not_verified = reason
   self.about.counter = is_counter
+  self.about.merges = merges or nil
   self.file:write(history_writer.BEGINNING, history_writer.FORMAT, ",",
     json.encode(self.about):sub(2), "\n")
 end
@@ -113,16 +119,37 @@ local function versions(base, made)
 end
 
 local ATTEMPT = '{"attempt":"%s","worker":%d,"outcome":"%s","base":%s,"base_value":%s,' ..
-  '"made":%s,"value":%s,%s"token":"%s","start":%.6f,"end":%.6f}\n'
-local END = '{"end":%d,"attempts":%d,"interrupted":%s,"seconds":%.6f}\n'
+  '"made":%s,"value":%s,%s%s"token":"%s","start":%.6f,"end":%.6f}\n'
+local READ = '{"read":"%s","worker":%d,"stamp":%s,"value":%s,"start":%.6f,"end":%.6f}\n'
+local END = '{"end":%d,"attempts":%d,"reads":%d,"interrupted":%s,"seconds":%.6f}\n'
 
---- One attempt: outcome "committed", "conflict", "unknown" or "error"; base and made are { value,
--- stamp, version }; `started`: when it began, as core.now() says it.
-function Run:attempt(key, worker, outcome, base, made, token, started)
+-- What stood there instead, where the store said it.
+local function finding(found)
+  return found and ('"found":%s,"found_value":%s,'):format(quoted(found.stamp),
+    quoted(found.value)) or ""
+end
+
+--- One attempt: outcome "committed", "conflict", "unknown" or "error"; base, made and found are {
+-- value, stamp, version }, found nil where nothing is known of what a conflict met; started, ended:
+-- when it began and when its outcome was known, as core.now() says it.
+function Run:attempt(key, worker, outcome, base, made, found, token, started, ended)
   self.attempts = self.attempts + 1
-  self.file:write(ATTEMPT:format(key, worker, outcome, quoted(base.stamp), quoted(base.value),
-    quoted(made.stamp), quoted(made.value), versions(base, made), token, started - self.began,
-    now() - self.began))
+  self.file:write(ATTEMPT:format(key, worker, outcome, quoted(base.stamp),
+    quoted(base.value, base.is_lost), quoted(made.stamp), quoted(made.value, made.is_lost),
+    versions(base, made), finding(found), token,
+    started - self.began, ended - self.began))
+end
+
+--- One read, and what it found.
+function Run:read(key, worker, value, stamp, started, ended)
+  self.reads = self.reads + 1
+  self.file:write(READ:format(key, worker, quoted(stamp), quoted(value), started - self.began,
+    ended - self.began))
+end
+
+--- Has what was written so far reach the file: whatever becomes of this process, it stands there.
+function Run:flush()
+  self.file.file:flush()
 end
 
 --- What stands after the last attempt.
@@ -133,7 +160,7 @@ end
 
 --- The run is complete.
 function Run:finish(is_interrupted)
-  self.file:write(END:format(self.about.run, self.attempts, tostring(is_interrupted),
+  self.file:write(END:format(self.about.run, self.attempts, self.reads, tostring(is_interrupted),
     now() - self.began))
 end
 

@@ -1,12 +1,17 @@
 -- What the workers of a run saw of its keys: every commit they were told of, on which state it was
--- made and which state it made. One record per key; at the end each must lead from the first state
--- to the one that stands on the server. Where a history is wanted, each attempt is written there as
--- well.
+-- made and which state it made, and every read. One record per key; at the end each must lead from
+-- the first state to the one that stands on the server, in the order of time. Where a history is
+-- wanted, each attempt and each read is written there as well.
 
 local key_records = require "vlock.lab.check.key_record"
+local connections = require "vlock.redis_core"
 local core = require "vlock.core"
-local verdict = require "vlock.lab.check.verdict"
+local patient = require "vlock.cell.patient"
+local stamps = require "vlock.cell.stamp"
 local states = require "vlock.cell.state"
+local verdict = require "vlock.lab.check.verdict"
+
+local kept, now = connections.kept, core.now
 
 local Recorder = {}
 Recorder.__index = Recorder
@@ -33,7 +38,7 @@ local function identity_of(store, is_counter, merge)
 end
 
 local function read_state(store, cell)
-  local value, stamp = states.read_again(store, cell)
+  local value, stamp = patient(states.read_again, store, cell)
   return { value = value, stamp = stamp, version = store.version and store.version(stamp) }
 end
 
@@ -49,15 +54,23 @@ local function for_each(list, f, is_stopped)
       end
     end)
   end
+  local failed, reason
   for _, task in ipairs(tasks) do
-    task:join()
+    local ok, why = pcall(task.join, task) -- all of them: else each says for itself how it failed
+    if not ok and not failed then
+      failed, reason = true, why
+    end
+  end
+  if failed then
+    error(reason, 0)
   end
 end
 
 --- A recorder for these cells, which `store` reads as they stand before the run. about: is_counter,
--- whether the update adds one to a counter; merge, the name of the policy's; combines, whether a
--- commit may hold several updates; is_stopped(), whether the reading is to end early; history,
--- where one is written (vlock.lab.check.history_writer): a run of it.
+-- whether the update adds one to a counter; merge, the name of the policy's; merges, whether the
+-- server does it; combines, whether a commit may hold several updates; is_stopped(), whether the
+-- reading is to end early; history, where one is written (vlock.lab.check.history_writer): a run of
+-- it.
 local function new(list, store, about)
   local identity, reason = identity_of(store, about.is_counter, about.merge)
   local is_counter = about.is_counter and UNIQUE_MERGES[about.merge] or false
@@ -65,16 +78,18 @@ local function new(list, store, about)
     cells = list,
     records = {},
     first = {},
-    calls = 0,
+    told = 0, -- copies of writes of which it was told
+    recorded_before = kept.recorded(),
     identity = identity,
     is_counter = is_counter,
     not_verified = reason,
+    merges = about.merges and identity == "stamp",
     is_default_update = about.is_counter,
     counts_updates = about.combines and is_counter and identity ~= nil,
     history = about.history,
   }, Recorder)
   if self.history then
-    self.history:begin(identity, reason, is_counter)
+    self.history:begin(identity, reason, is_counter, self.merges)
   end
   local absent -- most of them are: one table for all of these
   for_each(list, function(cell)
@@ -88,6 +103,7 @@ local function new(list, store, about)
       self.history:first(cell.key, state)
     end
   end, about.is_stopped)
+  self:flush()
   return self
 end
 
@@ -96,10 +112,17 @@ end
 function Recorder:record(key)
   local record = self.records[key]
   if not record and self.identity then
-    record = key_records.new(self.identity, self.is_counter)
+    record = key_records.new(self.identity, self.is_counter, self.merges)
     self.records[key] = record
   end
   return record
+end
+
+--- Has what was written of the history reach its file.
+function Recorder:flush()
+  if self.history then
+    self.history:flush()
+  end
 end
 
 -- How a write ended, in the words of a history: what the server refused is surely not applied; of
@@ -107,25 +130,73 @@ end
 local ENDED = { committed = "committed", conflict = "conflict", unknown = "unknown",
   history_lost = "unknown", refused = "error", busy = "error" }
 
---- A function that is told of every write of a worker when it has ended, and writes it down.
--- self.calls counts the copies that were sent. store: the worker's.
-function Recorder:observer(store, worker)
-  return function(cell, base, value, token, started, copies, action, stamp)
-    self.calls = self.calls + copies
-    local outcome, made = ENDED[action], { value = value }
-    if outcome == "committed" then
-      made.stamp, made.version = stamp, store.version and store.version(stamp)
-    elseif outcome == "unknown" then
-      made.stamp = store.version and store.made and store.made(base, token)
+-- The stamp that a write of unknown outcome would have made; nil: it is not known. A copy that was
+-- sent again makes a record under another name than the first one (see lua/cas.lua).
+local function stamp_of_unknown(store, base, token, copies)
+  local is_known = store.version and store.made
+    and (copies == 1 or type(base.stamp) == "string" and stamps.id(base.stamp))
+  return is_known and store.made(base, token) or nil
+end
+
+--- A function that opens the record of a cell for writes that nobody disturbs, which go into it
+-- unseen (see src/lua/kept_write.c); nil: they are to be told like all others.
+function Recorder:opener()
+  if self.identity == "stamp" and not self.history and not self.merges then
+    return function(cell)
+      return self:record(cell.key).chain
     end
-    local record = self:record(cell.key)
-    if record and outcome == "committed" then
-      record:commit(base, made)
-    elseif record and outcome == "unknown" then
-      record:unknown(base, made)
+  end
+end
+
+--- How many copies of writes were sent.
+function Recorder:calls()
+  return self.told + kept.recorded() - self.recorded_before
+end
+
+--- A method of sessions that is told of every write when it has ended, and writes it down.
+-- store: the sessions'. The last two arguments are, of
+-- a commit, the state that it made; of a conflict, the value and the stamp that the store found.
+function Recorder:observer(store)
+  return function(session, cell, base, value, token, started, copies, action, a, b)
+    local ended, record = now(), self:record(cell.key)
+    self.told = self.told + copies
+    local outcome, made, found = ENDED[action], nil, nil
+    if outcome == "committed" then
+      made = a
+      if record then
+        record:commit(base, made, started, ended)
+      end
+    elseif outcome == "unknown" and self.merges and value ~= nil then
+      made = { is_lost = true }
+      record:unknown_merge(token, started)
+    elseif outcome == "unknown" then
+      made = { value = value, stamp = stamp_of_unknown(store, base, token, copies) }
+      if record then
+        record:unknown(base, made, started)
+      end
+    elseif outcome == "conflict" and b then
+      found = { value = a, stamp = b }
+      if record then
+        record:read(a, b, started, ended)
+      end
     end
     if self.history then
-      self.history:attempt(cell.key, worker, outcome, base, made, token, started)
+      self.history:attempt(cell.key, session.worker, outcome, base, made or { value = value },
+        found, token, started, ended)
+    end
+  end
+end
+
+--- The same for reads.
+function Recorder:reader()
+  return function(session, cell, value, stamp, started)
+    local ended = now()
+    local record = self:record(cell.key)
+    if record then
+      record:read(value, stamp, started, ended)
+    end
+    if self.history then
+      self.history:read(cell.key, session.worker, value, stamp, started, ended)
     end
   end
 end

@@ -62,9 +62,9 @@ end
 -- What becomes of "none lost" where the merge throws changes away.
 local function words_of_losses(found)
   if (found.dropped or 0) == 0 then
-    return "none lost, none twice"
+    return "none lost, none twice, in the order of time"
   end
-  return ("none twice, but the merge kept %s of the updates and dropped " ..
+  return ("none twice, in the order of time, but the merge kept %s of the updates and dropped " ..
     "%s"):format(figures.grouped(found.commits - found.dropped),
     figures.grouped(found.dropped))
 end

@@ -13,6 +13,7 @@ local color = require "vlock.text.color"
 
 local verify = {}
 
+local LOST = require("vlock.lab.check.history_writer").LOST
 local MOST_CULPRITS = 8 -- of a run that are named
 
 -- ---- reading
@@ -27,6 +28,8 @@ local function new_run(header, line)
     last = {},
     last_lines = {}, -- by key
     lines = {}, -- by key: the line of each commit and each write of unknown outcome
+    read_lines = {}, -- by key: the line of each read, and of each conflict that says what it met
+    reads = 0,
     outcomes = { committed = 0, conflict = 0, unknown = 0, error = 0 },
   }
 end
@@ -39,18 +42,38 @@ local function take_attempt(run, entry, line)
   local key, outcome = entry.attempt, entry.outcome
   run.outcomes[outcome] = run.outcomes[outcome] + 1
   local record = run.records[key]
-  if not record or outcome == "conflict" or outcome == "error" then
+  if not record or outcome == "error" then
+    return
+  elseif outcome == "conflict" then
+    if entry.found then
+      record:read(entry.found_value, entry.found, entry.start, entry["end"])
+      table.insert(run.read_lines[key], line)
+    end
+    return
+  end
+  if outcome == "unknown" and entry.value == LOST and record.floating then
+    record:unknown_merge(entry.token, entry.start, line)
     return
   end
   local base = { value = entry.base_value, stamp = entry.base,
     version = math.tointeger(entry.base_version) }
   local made = { value = entry.value, stamp = entry.made, version = math.tointeger(entry.version) }
+  base.is_lost, made.is_lost = base.value == LOST or nil, made.value == LOST or nil
   if outcome == "committed" then
-    record:commit(base, made)
+    record:commit(base, made, entry.start, entry["end"])
   else
-    record:unknown(base, made)
+    record:unknown(base, made, entry.start)
   end
   table.insert(run.lines[key], line)
+end
+
+local function take_read(run, entry, line)
+  local record = run.records[entry.read]
+  run.reads = run.reads + 1
+  if record then
+    record:read(entry.value, entry.stamp, entry.start, entry["end"])
+    table.insert(run.read_lines[entry.read], line)
+  end
 end
 
 -- Reads all runs of a file; they are added to the list.
@@ -66,12 +89,15 @@ local function read_runs(file, name, runs)
       local key = entry.first
       run.keys[#run.keys + 1] = key
       run.first[key] = state_of(entry)
-      run.lines[key] = {}
+      run.lines[key], run.read_lines[key] = {}, {}
       run.records[key] = run.header.identity and key_records.new(run.header.identity,
-        run.header.counter)
+        run.header.counter, run.header.merges)
     end,
     attempt = function(entry, line)
       take_attempt(run, entry, line)
+    end,
+    read = function(entry, line)
+      take_read(run, entry, line)
     end,
     last = function(entry, line)
       run.last[entry.last] = state_of(entry)
@@ -86,15 +112,15 @@ end
 -- ---- judging
 
 local function add_culprits(run, key, found)
-  local lines = run.lines[key]
+  local lines, read_lines = run.lines[key], run.read_lines[key]
   for _, culprit in ipairs(found.culprits) do
     if #run.culprits < MOST_CULPRITS then
       run.culprits[#run.culprits + 1] = {
         fault = culprit.fault,
         key = key,
         identity = run.header.identity,
-        line = culprit.commit and lines[culprit.commit] or run.last_lines[key],
-        other_line = culprit.other and lines[culprit.other],
+        line = lines[culprit.commit] or read_lines[culprit.read] or run.last_lines[key],
+        other_line = lines[culprit.other] or read_lines[culprit.other_read],
         from = culprit.from,
         to = culprit.to,
       }
@@ -107,7 +133,9 @@ local function judge(run)
   run.culprits = {}
   for i, key in ipairs(run.keys) do
     if run.records[key] then
-      list[i] = run.records[key]:check(run.first[key], run.last[key])
+      local record, lines = run.records[key], run.lines[key]
+      list[i] = record:check(run.first[key], run.last[key])
+      table.move(record.placed or {}, 1, #(record.placed or {}), #lines + 1, lines)
       add_culprits(run, key, list[i])
     end
   end
@@ -128,7 +156,7 @@ local function lines_of(file, runs)
   if next(wanted) and file:seek("set") then
     for text in file:lines() do
       number = number + 1
-      entries[number] = wanted[number] and json.decode_fast(text) or nil
+      entries[number] = wanted[number] and history_reader.fields(text) or nil
     end
   end
   return entries
@@ -177,9 +205,15 @@ end
 
 -- ---- showing
 
+-- What it is: the commit of a worker, or a read, which has no token; or a conflict that says what
+-- it met.
+local function kind_of(entry)
+  return entry.outcome == "conflict" and "conflict" or entry.token and "commit" or "read"
+end
+
 local function who(entry, line)
-  return entry and ("line %d, worker %d (token %s)"):format(line, math.tointeger(entry.worker),
-    entry.token) or nil
+  return entry and ("line %d, worker %d (%s)"):format(line, math.tointeger(entry.worker),
+    entry.token and "token " .. entry.token or "a read") or nil
 end
 
 -- How a state is called: by what tells it apart.
@@ -188,6 +222,16 @@ local function shown_state(one, stamp, value)
     return stamp
   end
   return value == nil and "an absent value" or "the value " .. value
+end
+
+-- Stamp and value of the state that it met.
+local function found_by(entry)
+  if entry.found then
+    return entry.found, entry.found_value
+  elseif entry.token then
+    return entry.base, entry.base_value
+  end
+  return entry.stamp, entry.value
 end
 
 local SENTENCES = {
@@ -204,26 +248,39 @@ local SENTENCES = {
       one.entry.value), who(one.other, one.other_line))
   end,
   unreported = function(one)
-    return one.entry.worker
-      and ("was made on %s, which nobody reported having made"):format(shown_state(one,
-      one.entry.base, one.entry.base_value))
-      or "the last state is one that nobody reported having made"
+    if not one.entry.worker then
+      return "the last state is one that nobody reported having made"
+    end
+    return ("%s %s, which nobody reported having made"):format(
+      kind_of(one.entry) == "commit" and "was made on" or "found", shown_state(one,
+      found_by(one.entry)))
   end,
   altered = function(one)
     local maker = who(one.other, one.other_line) or "the first state"
+    local _, value = found_by(one.entry)
     return one.entry.worker
-      and ("found the value %s, and not that of %s"):format(one.entry.base_value or "absent", maker)
+      and ("found the value %s, and not that of %s"):format(value or "absent", maker)
       or ("the last state does not have the value of %s"):format(maker)
   end,
   missing = function()
     return "is not in the chain"
   end,
+  out_of_order = function(one)
+    return ("began at %.6f s, when %s had ended at %.6f s, which stands behind it in the " ..
+      "chain"):format(one.entry.start, who(one.other, one.other_line), one.other["end"])
+  end,
+  stale = function(one)
+    return ("found %s, and began at %.6f s, when %s, which %s, had ended at %.6f s"):format(
+      shown_state(one, found_by(one.entry)), one.entry.start, who(one.other, one.other_line),
+      kind_of(one.other) == "commit" and "made a later one" or "had found a later one",
+      one.other["end"])
+  end,
 }
 
 local function culprit_text(run, one)
   local subject = one.entry.worker
-    and ("the commit of worker %d (token %s) "):format(math.tointeger(one.entry.worker),
-    one.entry.token) or ""
+    and ("the %s of worker %d%s "):format(kind_of(one.entry), math.tointeger(one.entry.worker),
+    one.entry.token and (" (token %s)"):format(one.entry.token) or "") or ""
   return ("  %s:%d: %s: key %s: %s%s"):format(run.name, one.line, one.fault, one.key, subject,
     SENTENCES[one.fault](one))
 end
@@ -233,6 +290,7 @@ local function printable_run(run)
   return printable.all {
     header = run.header,
     outcomes = run.outcomes,
+    reads = run.reads,
     name = run.name,
     line = run.line,
     ended = run.ended,
@@ -250,10 +308,10 @@ local function text_of(run, paint)
     math.tointeger(header.run), header.label, header.store,
     ("%.0f"):format(header.seed), run.ended.interrupted and " (interrupted)" or "")
   line("scenario", "%s", figures.scenario(header.scenario))
-  line("attempts", "%s: %s committed, %s conflicts, %s unknown, %s errors",
-    figures.grouped(run.ended.attempts),
-    figures.grouped(outcomes.committed), figures.grouped(outcomes.conflict),
-      figures.grouped(outcomes.unknown), figures.grouped(outcomes.error))
+  line("attempts", "%s: %s committed, %s conflicts, %s unknown, %s errors; %s reads",
+    figures.grouped(run.ended.attempts), figures.grouped(outcomes.committed),
+    figures.grouped(outcomes.conflict), figures.grouped(outcomes.unknown),
+    figures.grouped(outcomes.error), figures.grouped(run.reads))
   line("chain", "%s", verdict.text(run.found, paint))
   for _, one in ipairs(run.culprits) do
     lines[#lines + 1] = culprit_text(run, one)
@@ -269,7 +327,9 @@ end
 local function document_of(run)
   local culprits = json.array {}
   for i, one in ipairs(run.culprits) do
-    culprits[i] = { fault = one.fault, key = one.key, commit = person(one.entry, one.line),
+    local is_read = one.entry.worker and kind_of(one.entry) ~= "commit"
+    culprits[i] = { fault = one.fault, key = one.key,
+      [is_read and "read" or "commit"] = person(one.entry, one.line),
       other = person(one.other, one.other_line) }
   end
   local document = {
@@ -277,6 +337,7 @@ local function document_of(run)
     line = run.line,
     label = run.header.label,
     attempts = math.tointeger(run.ended.attempts),
+    reads = run.reads,
     interrupted = run.ended.interrupted,
     outcomes = run.outcomes,
     culprits = culprits,

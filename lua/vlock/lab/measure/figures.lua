@@ -72,6 +72,15 @@ function figures.scenario(s)
   return table.concat(words, ", ")
 end
 
+--- What the runs were made on: the server's version, or "simulated (aws)".
+function figures.server(result)
+  local sim = result.sim
+  if type(sim) == "table" and sim.model then
+    return ("simulated (%s)"):format(sim.model)
+  end
+  return result.server.version
+end
+
 -- Every value that a field of the scenario has among these entries, as texts.
 local function values_of(entries, name)
   local texts, seen = {}, {}

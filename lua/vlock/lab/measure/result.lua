@@ -49,7 +49,7 @@ end
 local function sum_of(workers, field)
   local total = 0
   for _, worker in ipairs(workers) do
-    total = total + worker.client.session[field]
+    total = total + worker.session[field]
   end
   return total
 end
@@ -89,8 +89,9 @@ function result.new(run, found)
     vlockrun = core.version,
     policy = run.policy,
     store = run.store_name,
-    server = run.server,
-    sim = json.null,
+    server = run.server or json.null,
+    nodes = run.nodes,
+    sim = run.world and run.world:shown() or json.null,
     seed = run.seed,
     scenario = scenarios.shown(run.scenario),
     interrupted = run.interrupt.reason ~= nil,
@@ -98,7 +99,7 @@ function result.new(run, found)
     left_alone = run.left_alone,
     unfinished = run.unfinished,
     attempts = attempts,
-    calls = run.recorder.calls,
+    calls = run.recorder:calls(),
     commands = run.commands,
     conflicts = sum_of(workers, "conflicts"),
     gave_up = run.gave_up,
@@ -110,6 +111,8 @@ function result.new(run, found)
     unreported = found.unreported,
     altered = found.altered,
     missing = found.missing,
+    out_of_order = found.out_of_order,
+    stale_reads = found.stale_reads,
     unknown_applied = found.unknown_applied,
     verified = found.verified,
     not_verified = found.not_verified,

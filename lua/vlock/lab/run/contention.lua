@@ -3,7 +3,6 @@
 -- the cells. Nothing is shared between workers but the connections, and, where the scenario says
 -- `combine`, the commits.
 
-local again = require "vlock.cell.again"
 local combine = require "vlock.cell.combine"
 local connections = require "vlock.redis_core"
 local core = require "vlock.core"
@@ -11,15 +10,19 @@ local hex = require "vlock.text.hex"
 local key_choice = require "vlock.lab.ask.key_choice"
 local keys = require "vlock.lab.run.keys"
 local lab_core = require "vlock.lab_core"
-local new_worker = require "vlock.lab.run.worker"
+local nodes = require "vlock.lab.measure.nodes"
+local patient = require "vlock.cell.patient"
 local recorder = require "vlock.lab.check.recorder"
 local outcomes = require "vlock.cell.outcome"
 local arrivals = require "vlock.lab.ask.arrivals"
 local results = require "vlock.lab.measure.result"
 local scenarios = require "vlock.lab.ask.scenario"
 local server_info = require "vlock.script.server_info"
+local worlds = require "vlock.sim.world"
 local limits = require "vlock.lab.run.limits"
 local error_text = require "vlock.text.error_text"
+local updates = require "vlock.cell.update"
+local workers_of = require "vlock.lab.run.worker"
 
 local now = core.now
 
@@ -62,8 +65,9 @@ local function count_failure(run, reason, seconds)
     run.unknown = run.unknown + 1
   elseif outcomes.is(reason, "history_lost") then
     run.history_lost = run.history_lost + 1
-  elseif outcomes.is(reason, "unreachable") or type(reason) ~= "table" then
-    -- Nothing to measure any more: the server is gone, or the policy itself is broken.
+  elseif outcomes.is(reason, "unreachable") and not run.world or type(reason) ~= "table" then
+    -- Nothing to measure any more: the server is gone, or the policy itself is broken. (A simulated
+    -- one comes back.)
     error(reason, 0)
   else
     run.errors = run.errors + 1
@@ -80,11 +84,24 @@ local function record_commit(run, worker, seconds)
   end
 end
 
+-- How an update ended, in a word, for a trace.
+local function name_of_end(ok, value, outcome, is_left)
+  if not ok or type(outcome) == "table" then
+    local reason = ok and outcome or value
+    return type(reason) == "table" and rawget(reason, "outcome") or "error"
+  end
+  return is_left and "left alone" or "committed"
+end
+
 -- One update; `due`: since when its latency counts.
-local function update(run, worker, key, due)
-  local client = worker.client
+local function update(run, worker, cell, due)
   worker.begun, worker.due = worker.begun + 1, due
-  local ok, value, outcome, _, is_left = pcall(client.update_state, client, key, worker.update)
+  local begun = run.trace and now()
+  local ok, value, outcome, _, is_left = pcall(run.perform, worker.session, worker.plan, cell,
+    worker.update)
+  if run.trace then
+    run.trace:update(worker.index, cell.key, begun, name_of_end(ok, value, outcome, is_left))
+  end
   if not ok or type(outcome) == "table" then
     count_failure(run, ok and outcome or value, now() - due)
   elseif is_left then
@@ -103,7 +120,7 @@ local function work(run, worker)
     if not due then
       break
     end
-    update(run, worker, run.cells[choose()].key, due)
+    update(run, worker, run.cells[choose()], due)
   end
   worker.ended = now()
 end
@@ -115,13 +132,16 @@ local function connect_all(run, connect, count)
   for i = 1, count do
     run.connections[i] = connect()
   end
-  for _, connection in ipairs(run.connections) do
-    again(connection.call, connection, "PING") -- the time it takes to connect is not the policy's
+  for _, connection in ipairs(run.world and {} or run.connections) do
+    patient(connection.call, connection, "PING") -- the time it takes to connect is not the policy's
+    if connections.is_cluster(connection) then
+      nodes.connect(connection, run.cells, patient)
+    end
   end
 end
 
 local function describe_server(url)
-  local name, version = again(server_info)
+  local name, version = patient(server_info)
   return { version = name == "valkey" and "valkey " .. version or version, url = core.hidden(url) }
 end
 
@@ -129,6 +149,7 @@ end
 -- it rests; but for what the files of a policy leave behind, it is called by how much there is.
 -- Kilobytes before it is called; times what it left the last time.
 local LEAST, GROWTH = 256 * 1024, 4
+local MOST = 2 * 1024 * 1024 -- kilobytes: of more, one collection takes seconds
 
 -- The collector rests until the scope that holds what is returned ends.
 local function resting_collector()
@@ -140,16 +161,32 @@ local function resting_collector()
   })
 end
 
+local MANY = 100000 -- workers
+
+-- Has the collector go by small steps while there are many workers, until the scope that holds what
+-- is returned ends: a generation of them is looked at in one go, which takes seconds.
+local function collector_for(workers)
+  if workers >= MANY then
+    collectgarbage("incremental")
+  end
+  return setmetatable({}, {
+    __close = function()
+      collectgarbage("generational")
+    end,
+  })
+end
+
 local function make_workers(run)
-  local workers, limit = {}, LEAST
+  local workers, limit, new_worker = {}, LEAST, workers_of(run)
   for i = 1, run.scenario.workers do
-    workers[i] = new_worker(run, i)
+    workers[i] = new_worker(i)
     if i % BATCH == 0 then
       core.sleep(0) -- an interrupt is heeded
     end
     if collectgarbage("count") > limit then
       collectgarbage("collect")
       limit = math.max(LEAST, GROWTH * collectgarbage("count"))
+      limit = limit < MOST and limit or math.huge
     end
   end
   return workers
@@ -169,9 +206,12 @@ local function start_workers(run)
   run.started = now()
   run.deadline = run.scenario.duration and run.started + run.scenario.duration
   run.arrivals = arrivals.new(run)
-  for _, worker in ipairs(run.workers) do
+  for i, worker in ipairs(run.workers) do
     worker.started = run.started
     worker.task = core.spawn(attempt_work, run, worker)
+    if run.world and i % BATCH == 0 then
+      core.sleep(0) -- takes no time there
+    end
   end
 end
 
@@ -189,13 +229,24 @@ local function run_workers(run)
   run.open_loop = run.arrivals:summary()
 end
 
+-- How an update is made: as of update.run in vlock.cell.update.
+local function performer(combines)
+  if not combines then
+    return updates.run
+  end
+  local combiner = combine.new()
+  return function(...)
+    return combiner:update(...)
+  end
+end
+
 local function new_run(setup)
   local scenario = setup.scenario
   local run = {
     scenario = scenario,
     seed = setup.seed,
-    writer = hex(core.entropy(6)),
-    combiner = scenario.combine and combine.new() or nil,
+    writer = setup.model and "sim" or hex(core.entropy(6)),
+    perform = performer(scenario.combine),
     new_policy = setup.new_policy,
     new_store = setup.new_store,
     store_name = setup.store_name,
@@ -219,19 +270,22 @@ end
 
 -- The cells, what the recorder knows of them before the run, and the connections.
 local function prepare(run, setup)
-  run.server = describe_server(setup.url)
+  run.server = not run.world and describe_server(setup.url) or nil
   run.own_store = setup.new_store() -- the lab's, for reading what stands before and after
-  run.keys = keys.new(run.scenario.keys)
+  run.keys = keys.new(run.scenario.keys, run.world ~= nil)
   if setup.guards then
-    run.keys:guard(setup.url, setup.password_file)
+    run.keys:guard(setup.url, setup.login)
   end
   run.cells = run.keys.cells
   local instance = setup.new_policy()
   run.policy = instance.describe()
+  run.policy_parts = instance
   run.hears_commits = instance.listeners ~= nil
+  run.server_merge = instance.server_merge or false
   run.recorder = recorder.new(run.cells, run.own_store, {
     is_counter = not run.scenario.new_update,
     merge = run.policy.parts.merge,
+    merges = run.server_merge and run.own_store.merges,
     combines = run.scenario.combine,
     is_stopped = function()
       return run.interrupt.reason
@@ -240,7 +294,7 @@ local function prepare(run, setup)
       label = setup.label,
       policy = run.policy,
       store = run.store_name,
-      server = run.server,
+      server = run.server or { version = ("simulated (%s)"):format(setup.model.name) },
       scenario = scenarios.shown(run.scenario),
       seed = run.seed,
     },
@@ -248,8 +302,11 @@ local function prepare(run, setup)
   if run.interrupt.reason then
     error(contention.INTERRUPTED, 0)
   end
+  run.trace = setup.trace and setup.trace:run(setup.label, run.scenario.workers)
   run.choose = key_choice.new(run.scenario.dist, run.scenario.keys)
-  connect_all(run, setup.connect, scenarios.connections(run.scenario))
+  connect_all(run, run.world and function()
+    return run.world:connect()
+  end or setup.connect, scenarios.connections(run.scenario))
 end
 
 -- Has this task's commands go by a connection until the scope that holds what is returned ends.
@@ -263,44 +320,70 @@ local function using(connection)
   })
 end
 
---- Runs one scenario; returns its result (the fields of the JSON: ../README.md) and the run
--- itself, for what is no figure: latencies (a histogram), first_error and give_up_reason (texts,
--- where there were any).
---
--- setup: label, what the run is called; connect() makes a connection; url, and password_file or
--- nil; guards: whether the keys must go even if this process is killed; scenario
--- (vlock.lab.ask.scenario); seed; new_policy() an instance of the policy for one worker;
--- new_store() the same for the store; store_name; history (vlock.lab.check.history_writer), where
--- it is written down, or nil; interrupt, a table: the run ends early once it has a field `reason`;
--- watch(run), or nil: called before the workers start, to show how it goes; returns a function that
--- ends it; interval: whether run.recent is wanted.
-function contention.run(setup)
-  local run = new_run(setup)
-  core.watch()
-  local control <close> = setup.connect()
+-- What the run has measured, and whether all of it is whole.
+local function result_of(run)
+  if run.world then
+    run.world:settle() -- what is still under way may be a write
+  end
+  return results.new(run, run.recorder:verify(run.own_store, {
+    is_interrupted = run.interrupt.reason ~= nil,
+    commits = run.commits,
+    unknown = run.unknown + run.history_lost,
+  }))
+end
+
+-- Runs it from the first command to the last; returns its result.
+local function run_with(run, setup, control)
   local _ <close> = using(control)
   prepare(run, setup)
-  local before = connections.commands_sent()
+  local before, before_each = connections.commands_sent(), nodes.commands(run.connections)
   local stop_watching = setup.watch and setup.watch(run)
   local ok, reason = pcall(run_workers, run)
   if stop_watching then
     stop_watching()
   end
   run.commands = connections.commands_sent() - before
+  run.nodes = nodes.between(before_each, nodes.commands(run.connections))
   if not ok then
     pcall(run.keys.remove, run.keys)
     error(reason, 0)
   end
-  local result = results.new(run, run.recorder:verify(run.own_store, {
-    is_interrupted = run.interrupt.reason ~= nil,
-    commits = run.commits,
-    unknown = run.unknown + run.history_lost,
-  }))
+  local result = result_of(run)
   run.keys:remove()
   for _, connection in ipairs(run.connections) do
     connection:close()
   end
-  return result, run
+  return result
+end
+
+--- Runs one scenario; returns its result (the fields of the JSON: ../README.md) and the run
+-- itself, for what is no figure: latencies (a histogram), first_error and give_up_reason (texts,
+-- where there were any).
+--
+-- setup: label, what the run is called; connect() makes a connection; url, and login, the options
+-- for it (a list of words); guards: whether the keys must go even if this process is killed; or, in
+-- the place of these, model (vlock.sim.model): the run is simulated; scenario
+-- (vlock.lab.ask.scenario); seed; new_policy() an instance of the policy for one worker;
+-- new_store() the same for the store; store_name; history (vlock.lab.check.history_writer), where
+-- it is written down, or nil; trace (vlock.lab.run.trace), or nil; interrupt, a table: the run ends
+-- early once it has a field `reason`; watch(run), or nil: called before the workers start, to show
+-- how it goes; returns a function that ends it; interval: whether run.recent is wanted.
+function contention.run(setup)
+  local run = new_run(setup)
+  if not setup.model or run.scenario.workers < MANY then
+    core.watch() -- of more than that, one step of the collector may take as long as an endless loop
+  end
+  if not setup.model then
+    local control <close> = setup.connect()
+    return run_with(run, setup, control), run
+  end
+  local _ <close> = collector_for(run.scenario.workers)
+  local world <close> = worlds.begin(setup.model, run.seed, function(reason)
+    run.fatal = run.fatal or reason
+  end)
+  run.world = world
+  local control <close> = world:connect(true)
+  return run_with(run, setup, control), run
 end
 
 return contention

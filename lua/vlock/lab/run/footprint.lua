@@ -9,8 +9,8 @@ local WORTH_SAYING = 100e6 -- bytes
 
 -- Bytes, measured with Redis 7.0.15 and Lua 5.4.4 by tests/bench/footprint.
 local OF_A_KEY_THERE = 255 -- the value's key and its version record, besides the value
-local OF_A_KEY_HERE = 790
-local OF_A_WORKER = 12700 -- without conflicts; its policy's instance comes on top
+local OF_A_KEY_HERE = 590
+local OF_A_WORKER = 9800 -- without conflicts; its policy's instance comes on top
 local OF_A_COMMIT = 38 -- in its chain, when that is checked (tests/bench/verification)
 local OF_A_COUNTER = 8 -- a value, where no size is given
 

@@ -6,9 +6,12 @@ local core = require "vlock.core"
 local now = core.now
 
 local SLICE = 0.05 -- seconds: sleeps are cut into these, and so often one looks
+local VIRTUAL_SLICE = 0.5 -- the same for looking in a simulation, whose time goes by at once
 local GRACE = 0.5 -- seconds after the end of the run, for what is under way
 local LINGER = 5 -- seconds after the end, for writes whose reply was lost
 local LONGEST = 30 -- seconds in one call of a policy or an update function
+
+local PARTS_AND_HOOKS = { "retry", "backoff", "merge", "on_conflict", "on_commit", "on_give_up" }
 
 local limits = {
   -- Why an update is given up that would have been tried again after the end.
@@ -62,14 +65,46 @@ function Later.__index(later, field)
   return later[field]
 end
 
---- The policy for this worker, ending its updates with the run. Its instance is made at its first
--- conflict, or its first commit where the policy hears of them (run.hears_commits).
-function limits.policy(run, worker)
-  local later = { run = run, worker = worker }
+local function new_later(run, worker)
+  local later = { run = run, worker = worker, server_merge = run.server_merge }
   if not run.hears_commits then
     later.listeners = false
   end
   return setmetatable(later, Later)
+end
+
+-- What all workers share in the place of their policies: each part, and each hook that there is,
+-- asks that of the worker that has the conflict.
+local function dispatching(run)
+  local shared = { server_merge = run.server_merge, listeners = false }
+  for _, name in ipairs(PARTS_AND_HOOKS) do
+    shared[name] = run.policy_parts[name] and function(c, reason)
+      local worker = run.workers[c.worker]
+      local policy = worker.policy
+      if not policy then
+        policy = new_later(run, worker)
+        worker.policy = policy
+      end
+      return policy[name](c, reason)
+    end
+  end
+  return shared
+end
+
+--- The policy for this worker, ending its updates with the run. Its instance is made at its first
+-- conflict, or its first commit where the policy hears of them (run.hears_commits). A merge that is
+-- done at the server is the same for all (run.server_merge). worker nil: one that all can share,
+-- for a policy that hears of no commits.
+function limits.policy(run, worker)
+  return worker and new_later(run, worker) or dispatching(run)
+end
+
+-- For how long to sleep until one looks whether the run is over, of `left` seconds.
+local function slice_of(run, left)
+  if not run.world then
+    return math.min(left, SLICE)
+  end
+  return run.deadline and math.min(left, math.max(run.deadline - now(), 0)) or left
 end
 
 --- Sleeps for a worker, as core.sleep does; a sleep that would outlast the run is cut off, a slice
@@ -79,7 +114,7 @@ function limits.sleep(run)
     local wakes_up = now() + seconds
     local left = seconds
     while left > 0 do
-      core.sleep(math.min(left, SLICE))
+      core.sleep(slice_of(run, left))
       left = wakes_up - now()
       if left > 0 and is_over(run) then
         error(limits.CUT_OFF, 0)
@@ -99,9 +134,10 @@ function limits.is_stopped(run)
   end
 end
 
---- The update function for this worker.
-function limits.update(worker, fn)
-  return noted(worker, "update", function(value)
+--- The update function for this worker. is_own: whether it is the scenario's own; else it returns
+-- for sure.
+function limits.update(worker, fn, is_own)
+  return not is_own and fn or noted(worker, "update", function(value)
     return fn(value, worker.index)
   end)
 end
@@ -140,7 +176,8 @@ function limits.watch(run)
   local over_since
   local task = core.spawn(function()
     while true do
-      core.sleep(SLICE)
+      core.sleep(run.world and VIRTUAL_SLICE or SLICE)
+      run.recorder:flush() -- a policy that never comes back may have this process ended
       local stuck = not is_over(run) and stuck_worker(run)
       if stuck then
         run.fatal = refusal(run, stuck)

@@ -32,7 +32,7 @@ local function bar_line(run, turn)
   return ("\r%s[%s%s] %3d%%  %s commits/s  %.0f%% conflicts\27[K"):format(name, ("#"):rep(full),
     ("-"):rep(BAR - full),
     math.floor(part * 100), figures.grouped(seconds > 0 and run.commits / seconds
-      or 0), conflict_percent(run.recorder.calls, run.commits))
+      or 0), conflict_percent(run.recorder:calls(), run.commits))
 end
 
 -- Calls `show` every `seconds` until the returned function is called.
@@ -63,7 +63,7 @@ end
 
 local function interval_line(run, before, turn)
   local seconds = core.now() - before.at
-  local commits, calls = run.commits - before.commits, run.recorder.calls - before.calls
+  local commits, calls = run.commits - before.commits, run.recorder:calls() - before.calls
   local latency = run.recent:count() == 0 and "no commits"
     or ("p50 %s  p99 %s"):format(core.format_duration(run.recent:percentile(50)),
       core.format_duration(run.recent:percentile(99)))
@@ -80,7 +80,7 @@ function progress.lines(seconds)
     return every(seconds, function()
       if run.started then
         io.stderr:write(interval_line(run, before, turn))
-        before = { at = core.now(), commits = run.commits, calls = run.recorder.calls }
+        before = { at = core.now(), commits = run.commits, calls = run.recorder:calls() }
         run.recent = lab_core.histogram()
       end
     end)

@@ -25,10 +25,12 @@ local function run_once(entry, setup, seed, watch)
   local result, run = contention.run {
     label = entry.label,
     url = setup.url,
-    password_file = setup.password_file,
+    login = setup.login,
     guards = setup.guards,
     connect = setup.connect,
+    model = setup.model,
     history = setup.history,
+    trace = setup.trace,
     scenario = entry.scenario,
     seed = seed,
     new_policy = function()
@@ -84,9 +86,9 @@ local function refuse_exit()
 end
 
 --- Runs each lane `runs` times. lanes: a list of { entrant, scenario, swept }. setup: url,
--- password_file, guards, connect, seed, runs, interrupt (a table, whose field `reason` is set when
--- the run is interrupted), interval, history, watch(run, {label, number, count}). Returns the
--- entries in the order of the lanes: label, swept, result (the median of the runs:
+-- login, guards, connect, or model; seed, runs, interrupt (a table, whose field `reason` is set
+-- when the run is interrupted), interval, history, trace, watch(run, {label, number, count}).
+-- Returns the entries in the order of the lanes: label, swept, result (the median of the runs:
 -- vlock.lab.measure.statistics), latencies (a histogram of all runs), first_error, give_up_reason.
 -- A lane without any complete run, because an interrupt left none or it failed, is not among them.
 -- Second result: the entries that failed, each with its `failure`.

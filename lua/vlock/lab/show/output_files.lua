@@ -105,8 +105,9 @@ end
 -- What a run of these lanes reads.
 local function inputs_of(options, lanes)
   local inputs = { { "its standard input", "/dev/stdin" } }
-  if options.password_file then
-    inputs[2] = { "the password file", options.password_file }
+  for name, what in pairs { password_file = "the password file", cacert = "the CA's certificate",
+    cert = "the client's certificate", cert_key = "its key" } do
+    inputs[#inputs + 1] = options[name] and { what, options[name] }
   end
   for _, lane in ipairs(lanes) do
     local one = lane.entrant
@@ -129,6 +130,9 @@ function files.prepare(options, lanes)
     if options.history then
       targets:add("history", options.history)
     end
+    if options.trace then
+      targets:add("trace", options.trace)
+    end
     for _, name in ipairs(NAMES) do
       if options[name] then
         asked[#asked + 1] = kinds[name](options[name], lanes, targets)
@@ -149,8 +153,8 @@ local function about_of(entries, command)
   return {
     command = command,
     scenario = scenario,
-    heading = ("%s; server %s, seed %d"):format(scenario, first.server.version, first.seed),
-    versions = { vlock = core.version, server = first.server.version, libraries = core.libraries },
+    heading = ("%s; server %s, seed %d"):format(scenario, figures.server(first), first.seed),
+    versions = { vlock = core.version, server = figures.server(first), libraries = core.libraries },
     date = os.date("%Y-%m-%d %H:%M:%S %z"),
   }
 end

@@ -278,7 +278,7 @@ local function made_by(entries, about)
       { "date", about.date },
       { "vlock", about.versions.vlock },
       { "server", (about.versions.server:find("^%d") and "redis " or "") .. about.versions.server
-        .. ", " .. first.server.url },
+        .. (first.server.url and ", " .. first.server.url or "") },
       { "libraries", about.versions.libraries },
     },
   })

@@ -2,6 +2,7 @@
 
 local core = require "vlock.core"
 local figures = require "vlock.lab.measure.figures"
+local nodes = require "vlock.lab.measure.nodes"
 local verdict = require "vlock.lab.check.verdict"
 local color = require "vlock.text.color"
 
@@ -22,7 +23,10 @@ function report.text(result, shown)
   local texts = result.policy.texts
   line("policy", "%s + %s + %s", texts.retry, texts.backoff, texts.merge)
   line("scenario", "%s", figures.scenario(result.scenario))
-  line("server", "%s, store %s, seed %d", result.server.version, result.store, result.seed)
+  line("server", "%s, store %s, seed %d", figures.server(result), result.store, result.seed)
+  if result.nodes then
+    line("nodes", "%s of the commands", nodes.text(result.nodes))
+  end
   line("commits", "%s in %s = %s commits/s%s%s", grouped(result.commits),
     core.format_duration(result.seconds),
     paint(grouped(result.commits_per_second), "bold"), result.interrupted and " (interrupted)"
@@ -63,6 +67,11 @@ function report.text(result, shown)
         or "", grouped(result.unknown), grouped(result.history_lost), grouped(result.errors),
       shown.first_error and " (" .. shown.first_error .. ")" or "")
   end
+  local sim = result.sim
+  if type(sim) == "table" and sim.events then
+    line("simulated", "%s events in %s of processor time = %s events/s", grouped(sim.events),
+      core.format_duration(sim.cpu_seconds), grouped(sim.events / math.max(sim.cpu_seconds, 1e-6)))
+  end
   line("chain", "%s", verdict.text(result, paint))
   return table.concat(lines, "\n") .. "\n"
 end
@@ -72,7 +81,7 @@ function report.heading(entries)
   local first = entries[1].result
   return ("%-12s %s\n%-12s %s, seed %d\n"):format("scenario",
     figures.scenario(figures.common_scenario(entries)), "server",
-    first.server.version, first.seed)
+    figures.server(first), first.seed)
 end
 
 --- How many of the runs of a table were found whole, a line.

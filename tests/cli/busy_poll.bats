@@ -1,0 +1,103 @@
+#!/usr/bin/env bats
+# Looking for a reply before sleeping: for how long, and not where others need the processor. What
+# is measured is processor time, of which a process that sleeps takes none. Where the system lets
+# us, as root, other programs of this machine do not take part: client and server have its first
+# priority.
+
+load environment
+
+# Waits for a reply for a third of a second, and prints the processor time that it took, and how
+# often another program had the processor meanwhile.
+waiting() {
+    cat >waiting.lua <<END
+local function switches()
+  local sum = 0
+  for line in io.lines("/proc/self/status") do
+    sum = sum + (tonumber(line:match("voluntary_ctxt_switches:%s*(%d+)")) or 0)
+  end
+  return sum
+end
+for _ = 1, 100 do redis.call("PING") end -- it answers soon
+os.execute("kill -STOP $server")
+local reply = vlock.spawn(redis.call, "INCR", "n")
+vlock.sleep(0.01)
+local before, switched, began = os.clock(), switches(), vlock.now()
+vlock.sleep(0.3)
+print(os.clock() - before, switches() - switched)
+os.execute("kill -CONT $server")
+assert(reply:join() == 1 and vlock.now() - began >= 0.3)
+redis.call("DEL", "n")
+END
+    "$@" -u "$url" waiting.lua
+}
+
+# before_others PROCESS: from here on
+before_others() {
+    chrt --fifo --pid 1 "$1" 2>/dev/null || true
+}
+
+# is_below A B, numbers
+is_below() {
+    echo "$1 below $2?"
+    awk -v a="$1" -v b="$2" 'BEGIN { exit !(a < b) }'
+}
+
+@test "it looks for a reply for as long as it is told, and no longer" {
+    start_server s
+    before_others "$server"
+    before_others "$BASHPID"
+    for _ in {1..8}; do
+        is_below "$(waiting "$vlockrun" | cut -f1)" 0.002
+    done
+    is_below "$(waiting "$vlockrun" --busy-poll 0 | cut -f1)" 0.002
+    # Others that need the processor shorten it, all but always.
+    for _ in {1..20}; do
+        taken=$(waiting "$vlockrun" --busy-poll 10s | cut -f1)
+        if is_below 0.005 "$taken"; then break; fi
+    done
+    is_below 0.005 "$taken"
+}
+
+@test "it sleeps where somebody else needs the processor" {
+    start_server s
+    processor=$(taskset -cp $$ | sed 's/.*[ ,-]//')
+    taskset -c "$processor" sh -c 'while :; do :; done' 3>&- &
+    busy=$!
+    run waiting taskset -c "$processor" "$vlockrun" --busy-poll 10s
+    kill "$busy"
+    wait "$busy" || true
+    [ "$status" -eq 0 ]
+    echo "$output"
+    is_below "$(cut -f1 <<<"$output")" 0.1
+    # It gives the processor away a few times, and then no more for a while.
+    is_below "$(cut -f2 <<<"$output")" 40
+}
+
+@test "a server nearby is waited for without sleeping" {
+    read -r first second _ < <(python3 -c 'import os; print(*os.sched_getaffinity(0))')
+    [ -n "$second" ] || skip "there is one processor"
+    start_server s
+    taskset -acp "$first" "$server" >/dev/null
+    before_others "$server"
+    before_others "$BASHPID"
+    # How often it slept in 500 round trips.
+    cat >trips.lua <<'END'
+local function sleeps()
+  for line in io.lines("/proc/self/status") do
+    local count = line:match("^voluntary_ctxt_switches:%s*(%d+)")
+    if count then return tonumber(count) end
+  end
+end
+redis.call("PING")
+local before = sleeps()
+for _ = 1, 500 do redis.call("PING") end
+print(sleeps() - before)
+END
+    sleeping=$(taskset -c "$second" "$vlockrun" -u "$url" --busy-poll 0 trips.lua)
+    for _ in {1..20}; do
+        polling=$(taskset -c "$second" "$vlockrun" -u "$url" trips.lua)
+        if is_below "$polling" "$((sleeping / 2))"; then break; fi
+    done
+    is_below 400 "$sleeping"
+    is_below "$polling" "$((sleeping / 2))"
+}
