@@ -284,6 +284,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_scheme_says_whether_it_goes_by_tls),
     cmocka_unit_test(schemes_are_read_in_any_case_and_blanks_around_are_not),
     cmocka_unit_test(several_servers_are_read),
+    cmocka_unit_test(a_service_may_have_200_bytes_however_they_are_written),
     cmocka_unit_test(equal_urls_are_those_of_the_same_place_and_user),
     cmocka_unit_test(unix_urls_are_read),
     cmocka_unit_test(users_and_passwords_are_decoded),
