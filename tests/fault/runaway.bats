@@ -50,9 +50,9 @@ script() {
     start_server shared
     for kind in loop bomb match finalizer; do
         printf 'return { backoff = function() %s end }' "${!kind}" >"$kind.lua"
-        begin "$kind-policy" -u "$url" --timeout 300ms -w 4 -n 100k --history "$kind.jsonl" "$kind.lua"
+        begin "$kind-policy" -u "$url" --timeout 1s -w 4 -n 100k --history "$kind.jsonl" "$kind.lua"
     done
-    finish 12 'line):1: the --timeout is over' 'line):1: the --timeout is over' \
+    finish 15 'line):1: the --timeout is over' 'line):1: the --timeout is over' \
         'the --timeout is over, and the script does not end' 'a finalizer (__gc)' 'does not end' \
         'loop.lua:1: the --timeout is over' 'bomb.lua:1: the --timeout is over' \
         'does not end' 'does not end'

@@ -321,7 +321,8 @@ local function run_lanes(lanes, is_table, options, out, model)
     show(entries, thresholds, is_table, options, out)
     is_all_written = output_files.write(asked, entries) and is_all_written
   elseif #failed == 0 then
-    exit.with(exit.INTERRUPTED, "interrupted before anything was measured")
+    exit.with(exit.INTERRUPTED, (interrupt.reason or "interrupted") ..
+      " before anything was measured")
   end
   local code = failure_code(failed, is_table) or exit_code(entries)
   if code == exit.FINE and not is_all_written then
