@@ -1,23 +1,24 @@
 #!/usr/bin/env bats
-# The core script as a client in any language meets it: sent by redis-cli, to a server that refuses,
-# expires, replicates, or is a cluster.
-# What the article's script gets wrong is shown in tests/lua/cas_spec.lua, but for the cluster,
-# which is here.
+# The core script as a client in any language meets it: sent by redis-cli, to a server that expires,
+# or is a cluster. One that refuses is in tests/lua/cas_refusals_spec.lua; what the article's script
+# gets wrong in tests/lua/cas_spec.lua, but for the cluster, which is here.
 
 load environment
 export LC_ALL=C # bytes are bytes
 
+CAS=$(<"$BATS_TEST_DIRNAME/../../lua/cas.lua")
+READ=$(<"$BATS_TEST_DIRNAME/../../lua/read.lua")
 K=cell
 V='{cell}:v'
 
 # cas ARG …: the reply as redis-cli prints it for people, so that a null, a number and a text are
 # told apart.
 cas() {
-    cli --no-raw EVAL "$(cat "$TOP/lua/cas.lua")" 2 "$K" "$V" "$@"
+    cli --no-raw EVAL "$CAS" 2 "$K" "$V" "$@"
 }
 
 read_cell() {
-    cli --no-raw EVAL_RO "$(cat "$TOP/lua/read.lua")" 2 "$K" "$V"
+    cli --no-raw EVAL_RO "$READ" 2 "$K" "$V"
 }
 
 # What stands on the server, and how many changes it has counted: equal before and after means that
@@ -56,7 +57,7 @@ user() {
 }
 
 cas_limited() {
-    cli --user limited --pass pw --no-auth-warning --no-raw EVAL "$(cat "$TOP/lua/cas.lua")" 2 \
+    cli --user limited --pass pw --no-auth-warning --no-raw EVAL "$CAS" 2 \
         "$K" "$V" "$@"
 }
 
@@ -93,7 +94,7 @@ cas_limited() {
 
 @test "bytes of any kind come back as they went" {
     start_server s
-    printf 'a\0b\r\n\xff' | cli -X VALUE EVAL "$(cat "$TOP/lua/cas.lua")" 2 "$K" "$V" VALUE 1
+    printf 'a\0b\r\n\xff' | cli -X VALUE EVAL "$CAS" 2 "$K" "$V" VALUE 1
     untouched '3\) "a\\x00b\\r\\n\\xff"' cas x 1
     [[ $(read_cell) == *'1) "a\x00b\r\n\xff"'* ]]
 }
@@ -105,7 +106,7 @@ cas_limited() {
         two=$(cas $arguments)
         [ "$arguments" != 'a 1 0 w.1' ] || cli DEL "$K" "$V" >/dev/null
         # shellcheck disable=SC2086
-        three=$(cli -3 --no-raw EVAL "$(cat "$TOP/lua/cas.lua")" 2 "$K" "$V" $arguments)
+        three=$(cli -3 --no-raw EVAL "$CAS" 2 "$K" "$V" $arguments)
         echo "$two | $three"
         [ -n "$two" ]
         [ "$two" = "$three" ]
@@ -137,14 +138,14 @@ cas_limited() {
     untouched '^\(error\) VLOCK takes a value' cas
     for keys in "0" "1 $K" "4 $K $V x y"; do
         # shellcheck disable=SC2086
-        untouched 'VLOCK takes 2 keys.*; got [014]' cli --no-raw EVAL "$(cat "$TOP/lua/cas.lua")" \
+        untouched 'VLOCK takes 2 keys.*; got [014]' cli --no-raw EVAL "$CAS" \
             $keys b 2
         # shellcheck disable=SC2086
-        untouched 'VLOCK takes 2 keys.*; got [014]' cli --no-raw EVAL "$(cat "$TOP/lua/read.lua")" \
+        untouched 'VLOCK takes 2 keys.*; got [014]' cli --no-raw EVAL "$READ" \
             $keys
     done
     untouched '^\(error\) VLOCK the value.s key and the version.s key must differ' \
-        cli --no-raw EVAL "$(cat "$TOP/lua/cas.lua")" 2 "$K" "$K" b 2
+        cli --no-raw EVAL "$CAS" 2 "$K" "$K" b 2
     longest=$(printf 'x%.0s' {1..64})
     committed "2:pw.1:$longest" b 2 '' "$longest"
 }
@@ -280,95 +281,6 @@ END
     [ "$(cli PTTL "$K")" = -1 ]
 }
 
-# Each way to commit: how the cell comes to be, and the call. With `;` between.
-situations() {
-    cat <<'END'
-;b 1
-;b 1 100
-;b 1 0 w.2 0
-;b 1 100 w.2 0
-SET K a;b 1 100 w.2 0 DEL
-SET K a;b 1 0 w.2 0 PX 5000
-HSET V s 1:pw.1:w.1;b 2 0 w.2 1:pw.1:w.1
-HSET V s 1:pw.1:w.1;b 2 100 w.2 1:pw.1:w.1
-HSET V s 1:pw.1:w.1;b 2 100 w.2 1:pw.1:w.1 DEL
-HSET V s 1:ew.1:w.1;b 2 100 w.2
-SET K a;b 1
-HSET V s 1:ew.1:w.1;b 2 0 w.2
-SET V 7;b 8
-SET V 7;b 8 100
-SET V 7 EX 50;b 8 100 w.2 7
-SET V 7 EX 50;b 8 0 w.2 7 DEL
-;b 1 0 w.2 0 RECEIPT 60000
-HSET V s 1:pw.1:w.1 t 60000;b 2 0 x.1 1:pw.1:w.1 RECEIPT 60000
-HSET V s 1:pw.1:w.1 t 60000;b 2
-HSET V s 1:pw.1:w.1 t 1 p 1 ry 1:1:1;b 2 0 x.1 1:pw.1:w.1 RECEIPT 9
-HSET V s 1:pw.1:w.1 t 60000;b 2 0 x.1 1:pw.1:w.1 RECEIPT 60000 AGAIN
-END
-}
-
-# prepare COMMAND: a server with nothing else on it.
-prepare() {
-    local command=${1//V/$V}
-    cli FLUSHALL >/dev/null
-    # shellcheck disable=SC2086
-    [ -z "$1" ] || cli ${command/K/$K} >/dev/null
-    [[ $1 != *:e* ]] || cli EXPIRE "$V" 50 >/dev/null
-}
-
-# whole STATE REPLY: a reply of OK means that all was done, any other that nothing was. STATE is
-# that before.
-whole() {
-    case $2 in
-    OK*) [[ $(cli HGET "$V" s) == [1-9]:[ep]* && $(state) != "$1" ]] ;;
-    '(error) '*) [ "$(state)" = "$1" ] ;;
-    *) false ;;
-    esac || { echo "$situation: $2"; return 1; }
-}
-
-@test "a user who may not run a command that is needed writes nothing at all" {
-    start_server s
-    refusals=0
-    while IFS=';' read -r before call; do
-        for command in set hset hget hmget hgetall hdel get del expire persist exists strlen type \
-            time pttl; do
-            user "-$command"
-            prepare "$before"
-            situation="-$command, $before; $call"
-            now=$(state)
-            # shellcheck disable=SC2086
-            reply=$(cas_limited $call)
-            whole "$now" "$reply"
-            [[ $reply == OK* ]] || refusals=$((refusals + 1))
-        done
-    done < <(situations)
-    echo "$refusals refusals"
-    [ "$refusals" -ge 60 ]
-}
-
-@test "memory at its limit, a replica, and missing replicas: all of a commit or nothing" {
-    start_server s
-    for trouble in 'CONFIG SET maxmemory 1' 'CONFIG SET min-replicas-to-write 1' \
-        'REPLICAOF 127.0.0.1 1'; do
-        while IFS=';' read -r before call; do
-            prepare "$before"
-            # shellcheck disable=SC2086
-            cli $trouble >/dev/null
-            situation="$trouble, $before; $call"
-            now=$(state)
-            # shellcheck disable=SC2086
-            reply=$(cas $call)
-            whole "$now" "$reply"
-            # DEL needs no memory, so that a full server still lets go of values
-            if [[ $call != *DEL || $trouble != *maxmemory* ]]; then
-                [[ $reply =~ OOM|NOREPLICAS|READONLY ]]
-            fi
-            cli CONFIG SET maxmemory 0 min-replicas-to-write 0 >/dev/null
-            cli REPLICAOF NO ONE >/dev/null
-        done < <(situations)
-    done
-}
-
 @test "in a cluster the two keys of a cell work, and the article's three do not" {
     # The bus needs a port of its own: one that is free now.
     bus=$(python3 -c \
@@ -385,8 +297,8 @@ whole() {
     [ "$(cas a 1 0 w.1 0)" = 'OK 1:pw.1:w.1' ]
     [ "$(cas b 2 0 w.2 1:pw.1:w.1)" = 'OK 2:pw.1:w.2' ]
     [ "$(read_cell)" = $'1) "b"\n2) (integer) 2\n3) "2:pw.1:w.2"' ]
-    [[ $(cli EVAL "$(cat "$TOP/lua/cas.lua")" 3 "$K" "$V" expire a 3 100) == CROSSSLOT* ]]
-    [ "$(cli EVAL "$(cat "$TOP/lua/cas.lua")" 3 "$K" "$V" "{$K}:unused" c 3 0)" = OK ]
+    [[ $(cli EVAL "$CAS" 3 "$K" "$V" expire a 3 100) == CROSSSLOT* ]]
+    [ "$(cli EVAL "$CAS" 3 "$K" "$V" "{$K}:unused" c 3 0)" = OK ]
 }
 
 @test "reading says whose refusal it was" {
@@ -397,11 +309,11 @@ whole() {
         [ "$command" != hget ] || user -hget -hmget
         [ "$command" != exists ] || cli DEL "$V" >/dev/null
         reply=$(cli --user limited --pass pw --no-auth-warning EVAL_RO \
-            "$(cat "$TOP/lua/read.lua")" 2 "$K" "$V")
+            "$READ" 2 "$K" "$V")
         [[ $reply != VLOCK* && $reply =~ NOPERM|ACL|can.t\ run ]]
         reply=$(cas_limited b 2)
         [[ $command = get || ($reply != *VLOCK* && $reply =~ NOPERM|ACL|can.t\ run) ]]
     done
-    sha=$(cli SCRIPT LOAD "$(cat "$TOP/lua/read.lua")")
+    sha=$(cli SCRIPT LOAD "$READ")
     [ "$(cli EVALSHA_RO "$sha" 2 "$K" "$V" | tail -n 1)" = 0 ]
 }
