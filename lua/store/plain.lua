@@ -12,6 +12,7 @@ local server_error = require "vlock.cell.server_error"
 local stamps = require "vlock.cell.stamp"
 
 local pcall_server, commit_server = redis.pcall, connections.commit
+local pcall_replica = connections.pcall_replica
 local reads = 0 -- by which replies to reads are told apart
 
 -- The replies to a call with a token, of which each echoes it: a reply that belongs to another
@@ -98,6 +99,15 @@ local function run(call, script, cell, ...)
     return reply, stamp -- nearly always
   end
   return taught(call, script, cell, reply, stamp, ...)
+end
+
+-- A replica has scripts of its own, which it forgets when it begins anew.
+local function read_at_replica(cell, ...)
+  local reply = pcall_replica("EVALSHA", read.sha1, 2, cell.key, cell.version_key, ...)
+  if read:is_forgotten(reply) then
+    return pcall_replica("EVAL", read.source, 2, cell.key, cell.version_key, ...)
+  end
+  return reply
 end
 
 -- What a commit was that was made over theirs: what it wrote (nil: nobody knows that any more), and
@@ -222,10 +232,13 @@ return {
 
   merges = true, -- `merge`, below, of vlock.cell.server_merge: nil where the host does it
 
-  read = function(cell)
+  reads_from_replica = true,
+
+  read = function(cell, may_be_older)
     reads = reads + 1
     local tag = ("%d"):format(reads)
-    local reply = run(pcall_server, read, cell, "PTTL", tag)
+    local reply = may_be_older and read_at_replica(cell, "PTTL", tag)
+      or run(pcall_server, read, cell, "PTTL", tag)
     if reply.err then
       error(reply, 0)
     elseif reply[5] ~= tag then

@@ -8,6 +8,7 @@
 #include "lua/kept.h"
 #include "lua/kept_write.h"
 #include "lua/redis_command.h"
+#include "lua/redis_replica.h"
 #include "lua/redis_connection.h"
 #include "net/link.h"
 #include "net/route.h"
@@ -126,6 +127,7 @@ int vlock_lib_redis_open(lua_State *L, const struct vlock_redis_host *host)
     luaL_newlib(L, functions);
     vlock_connection_add_functions(L);
     vlock_redis_command_add_functions(L);
+    vlock_redis_replica_add_functions(L);
     vlock_kept_push_functions(L);
     vlock_kept_write_add_functions(L);
     lua_setfield(L, -2, "kept");

@@ -43,7 +43,7 @@ static int64_t deadline_of(lua_KContext context)
 }
 
 /* What is marked on a task that waits for its reply. */
-enum { IS_RESP3 = 1, IS_COMMIT = VLOCK_REDIS_COMMIT };
+enum { IS_RESP3 = VLOCK_REDIS_RESP3, IS_COMMIT = VLOCK_REDIS_COMMIT };
 
 /* In the place of an outcome: the reply came, and there was no memory to make a Lua value of it. */
 #define UNREAD (-1)
@@ -118,9 +118,8 @@ static int send_by(lua_State *L, struct vlock_redis_library *library, struct vlo
     return vlock_scheduler_park(L, context, arrived);
 }
 
-/* The slot of the command in 2 … last, where slots matter; *crossing: its keys are in several. */
-static int slot_of(lua_State *L, const struct vlock_connection *connection, int last,
-                   bool *crossing)
+int vlock_redis_command_slot(lua_State *L, const struct vlock_connection *connection, int last,
+                             bool *crossing)
 {
     int one, other;
     *crossing = false;
@@ -149,7 +148,7 @@ static int send_and_park(lua_State *L, struct vlock_redis_library *library, lua_
         return vlock_sim_world_send(L, connection->world, connection->wire, 2,
                                     vlock_scheduler_limit(library->scheduler),
                                     manner_of(context) == COMMITS, context, arrived);
-    int slot = slot_of(L, connection, lua_gettop(L), &crossing);
+    int slot = vlock_redis_command_slot(L, connection, lua_gettop(L), &crossing);
     if (crossing)
         return vlock_redis_give_error(L, lua_tostring(L, -1), manner_of(context) == RAISES);
     bool is_pinned = connection->is_stateful || slot == VLOCK_NO_SLOT;
@@ -268,13 +267,12 @@ static bool follow(lua_State *L, struct vlock_connection *connection, lua_KConte
     }
     const char *error = lua_tostring(L, -1); /* the table keeps it */
     lua_pop(L, 1);
-    int slot = slot_of(L, connection, lua_gettop(L) - 2, &crossing);
+    int slot = vlock_redis_command_slot(L, connection, lua_gettop(L) - 2, &crossing);
     enum vlock_route_advice advice = vlock_route_heed(connection->route, error, &asked);
     if (advice == VLOCK_ROUTE_ARRIVED)
         return false;
-    bool is_stateful =
-        connection->is_stateful || /* or it may be EXEC: */
-        (slot == VLOCK_NO_SLOT && vlock_route_is_cluster(connection->route));
+    bool is_stateful = connection->is_stateful || /* or it may be EXEC: */
+                       (slot == VLOCK_NO_SLOT && vlock_route_is_cluster(connection->route));
     if (is_stateful || redirections_of(context) == VLOCK_MOST_REDIRECTIONS) {
         forget_state(connection);
         push_try_again(L,
@@ -361,7 +359,6 @@ static int arrived(lua_State *L, int status, lua_KContext context)
 }
 
 static int l_connection_call(lua_State *L);
-static int l_connection_pcall(lua_State *L);
 
 static int l_connection_commit(lua_State *L);
 
@@ -370,13 +367,13 @@ static bool begins_nowhere(lua_State *L, const struct vlock_connection *connecti
 {
     bool crossing;
     return vlock_route_is_cluster(connection->route) && !connection->is_stateful &&
-           slot_of(L, connection, last, &crossing) == VLOCK_NO_SLOT && !crossing;
+           vlock_redis_command_slot(L, connection, last, &crossing) == VLOCK_NO_SLOT && !crossing;
 }
 
 /* Stack: 1 the connection, 2 … the command. */
 static int perform(lua_State *L, struct vlock_redis_library *library, enum manner manner)
 {
-    static const lua_CFunction again[] = {l_connection_pcall, l_connection_call,
+    static const lua_CFunction again[] = {vlock_redis_pcall, l_connection_call,
                                           l_connection_commit};
     bool raises = manner == RAISES;
     struct vlock_connection *connection = vlock_connection_check(L, 1);
@@ -428,7 +425,7 @@ static int l_connection_call(lua_State *L)
     return perform(L, vlock_redis_library(L), RAISES);
 }
 
-static int l_connection_pcall(lua_State *L)
+int vlock_redis_pcall(lua_State *L)
 {
     return perform(L, vlock_redis_library(L), RETURNS);
 }
@@ -478,7 +475,7 @@ static int l_told(lua_State *L)
 }
 
 const luaL_Reg vlock_redis_command_methods[] = {
-    {"call", l_connection_call}, {"pcall", l_connection_pcall}, {NULL, NULL}};
+    {"call", l_connection_call}, {"pcall", vlock_redis_pcall}, {NULL, NULL}};
 
 void vlock_redis_command_add_functions(lua_State *L)
 {

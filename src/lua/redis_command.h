@@ -9,8 +9,12 @@
 
 #include "net/link.h"
 
+struct vlock_connection;
+
 /* The mark (see vlock_task_await) of a commit: the text of a status is delivered as it is. */
 #define VLOCK_REDIS_COMMIT 2
+/* The mark of a command whose reply is RESP3's. */
+#define VLOCK_REDIS_RESP3 1
 
 /* The callback of commands: user, the task that waits, is woken with the outcome and the reply, as
  * a Lua value, or the message on top of its stack. */
@@ -21,6 +25,14 @@ void vlock_redis_command_arrive(void *user, enum vlock_link_outcome outcome,
  * token is the end. */
 bool vlock_redis_is_commit(const char *status, size_t length, const char *token,
                            size_t token_length);
+
+/* What pcall does, with the connection and the command on the stack. */
+int vlock_redis_pcall(lua_State *L);
+
+/* The slot of the command in the stack slots 2 … last, where slots matter; *crossing: its keys are
+ * in several, and the error that says so is pushed. */
+int vlock_redis_command_slot(lua_State *L, const struct vlock_connection *connection, int last,
+                             bool *crossing);
 
 /* Methods of a connection: call and pcall. */
 extern const luaL_Reg vlock_redis_command_methods[];

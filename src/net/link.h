@@ -61,6 +61,7 @@ struct vlock_link_pool {
     int64_t took_ns; /* from one of them to its reply, the last that came; 0: none yet */
     struct vlock_link *all;
     struct vlock_topology *topologies; /* see route_topology.h */
+    size_t routes;                     /* that were made: see route.h */
     /* Links with something to write, to announce or to free at the next flush. */
     struct vlock_link *dirty;
     /* Links to read from, in turn, and where the next one goes: see vlock_link_pool_read_one(). */
@@ -71,6 +72,7 @@ struct vlock_link_options {
     int64_t connect_timeout_ns;    /* for one attempt to connect, authentication included */
     bool is_resp3;                 /* speak RESP3: only where vlock_link_has_resp3() */
     bool reconnects;               /* whether a lost connection is made again by itself */
+    bool is_reader;                /* says READONLY: to a replica in a cluster */
     struct vlock_tls_context *tls; /* for a URL with TLS; outlives the link */
     /* Of a link that leads nowhere: it never connects, and what is sent on it waits for
      * vlock_link_let_go(). Called from the loop when vlock_link_rest() is over. NULL: it leads to

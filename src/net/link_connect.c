@@ -186,8 +186,8 @@ static void ask_for_proof(struct vlock_link *link)
     send_greeting(link, on_proof, 2, (const char *[]){"PING", link->proof});
 }
 
-/* HELLO 3, which also logs in, or AUTH; then SELECT; and at the first time a proof that a server is
- * there. */
+/* HELLO 3, which also logs in, or AUTH; then SELECT or READONLY; and at the first time a proof that
+ * a server is there. */
 void vlock_link_greet(struct vlock_link *link)
 {
     const struct vlock_url *url = &link->url;
@@ -206,6 +206,8 @@ void vlock_link_greet(struct vlock_link *link)
         snprintf(number, sizeof number, "%d", url->db);
         send_greeting(link, on_greeting, 2, (const char *[]){"SELECT", number});
     }
+    if (link->options.is_reader)
+        send_greeting(link, on_greeting, 1, (const char *[]){"READONLY"});
     if (!link->has_served)
         ask_for_proof(link);
     if (!link->greetings_left)

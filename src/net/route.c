@@ -5,52 +5,81 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/slot.h"
 #include "net/route_topology.h"
 
+#define AVOIDING_NS (10 * 1000 * 1000 * 1000LL)
+
+/* The way to one server, by its number in the topology. A link is NULL where none was needed. */
+struct way {
+    struct vlock_link *link;
+    struct vlock_link *reader; /* where it is a replica that is read from */
+    int64_t avoided_until_ns;
+};
+
 struct vlock_route {
     struct vlock_topology_watch watch; /* the first: what a watch points to is a route */
-    struct vlock_topology *topology;   /* NULL: one server, which is links[0] */
+    struct vlock_topology *topology;   /* NULL: one server, which is ways[0] */
     struct vlock_link_pool *pool;
     struct vlock_url url;
     struct vlock_link_options options;
-    struct vlock_link **links; /* by the numbers of the topology; NULL: none was needed yet */
+    struct way *ways;
     size_t count;
+    size_t turn; /* which replicas are its own: others have others */
     char name[160];
 };
 
-/* The link to this server, made where there is none. */
-static struct vlock_link *link_to(struct vlock_route *route, int node)
+/* The way to this server; NULL when out of memory. */
+static struct way *way_to(struct vlock_route *route, int node)
 {
-    struct vlock_error error;
-    struct vlock_url url;
     size_t index = (size_t)node;
     if (index >= route->count) {
         size_t count = vlock_topology_count(route->topology);
-        struct vlock_link **links = realloc(route->links, count * sizeof *links);
-        if (!links)
+        struct way *ways = realloc(route->ways, count * sizeof *ways);
+        if (!ways)
             return NULL;
-        memset(links + route->count, 0, (count - route->count) * sizeof *links);
-        route->links = links;
+        memset(ways + route->count, 0, (count - route->count) * sizeof *ways);
+        route->ways = ways;
         route->count = count;
     }
-    if (route->links[index])
-        return route->links[index];
+    return &route->ways[index];
+}
+
+/* Makes *link, to this server, where there is none. */
+static struct vlock_link *made(struct vlock_route *route, struct vlock_link **link, int node,
+                               bool is_reader)
+{
+    struct vlock_error error;
+    struct vlock_url url;
+    struct vlock_link_options options = route->options;
     const struct vlock_url_place *place = vlock_topology_place(route->topology, node);
-    if (vlock_url_at(&route->url, place->host, place->port, &url) != 0)
-        return NULL;
-    route->links[index] = vlock_link_new(route->pool, &url, &route->options, &error);
+    if (*link || vlock_url_at(&route->url, place->host, place->port, &url) != 0)
+        return *link;
+    options.is_reader = is_reader && route->url.topology == VLOCK_URL_CLUSTER;
+    *link = vlock_link_new(route->pool, &url, &options, &error);
     vlock_url_clear(&url);
-    return route->links[index];
+    return *link;
+}
+
+static struct vlock_link *link_to(struct vlock_route *route, int node)
+{
+    struct way *way = way_to(route, node);
+    return way ? made(route, &way->link, node, false) : NULL;
 }
 
 /* Who serves nothing any more is left: what waits for him goes elsewhere. */
 static void on_change(struct vlock_topology_watch *watch)
 {
     struct vlock_route *route = (struct vlock_route *)watch;
-    for (size_t i = 0; i < route->count; i++)
-        if (route->links[i] && !vlock_topology_is_primary(route->topology, (int)i))
-            vlock_link_end(route->links[i], "another server has taken its place");
+    static const char why[] = "another server has taken its place";
+    for (size_t i = 0; i < route->count; i++) {
+        struct way *way = &route->ways[i];
+        if (way->link && !vlock_topology_is_primary(route->topology, (int)i))
+            vlock_link_end(way->link, why);
+        if (way->reader && !vlock_topology_is_replica(route->topology, (int)i))
+            vlock_link_end(way->reader, why);
+    }
 }
 
 struct vlock_route *vlock_route_new(struct vlock_link_pool *pool, const struct vlock_url *url,
@@ -61,6 +90,7 @@ struct vlock_route *vlock_route_new(struct vlock_link_pool *pool, const struct v
     if (!route || vlock_url_copy(url, &route->url) != 0)
         goto failed;
     route->pool = pool;
+    route->turn = pool->routes++;
     route->options = *options;
     vlock_url_print(url, route->name, sizeof route->name);
     if (url->topology != VLOCK_URL_ONE) {
@@ -71,12 +101,12 @@ struct vlock_route *vlock_route_new(struct vlock_link_pool *pool, const struct v
             return route;
         goto failed;
     }
-    route->links = calloc(1, sizeof *route->links);
-    if (!route->links)
+    route->ways = calloc(1, sizeof *route->ways);
+    if (!route->ways)
         goto failed;
-    route->links[0] = vlock_link_new(pool, url, options, error);
+    route->ways[0].link = vlock_link_new(pool, url, options, error);
     route->count = 1;
-    if (route->links[0])
+    if (route->ways[0].link)
         return route;
 
 failed:
@@ -89,11 +119,13 @@ static void release(struct vlock_route *route, void (*end)(struct vlock_link *li
 {
     if (!route)
         return;
-    for (size_t i = 0; i < route->count; i++)
-        end(route->links[i]);
+    for (size_t i = 0; i < route->count; i++) {
+        end(route->ways[i].link);
+        end(route->ways[i].reader);
+    }
     if (route->topology)
         vlock_topology_give_back(route->topology, &route->watch, end);
-    free(route->links);
+    free(route->ways);
     vlock_url_clear(&route->url);
     free(route);
 }
@@ -127,7 +159,7 @@ struct vlock_link *vlock_route_link(struct vlock_route *route, int slot, bool wa
 {
     struct vlock_topology *topology = route->topology;
     if (!topology)
-        return route->links[0];
+        return route->ways[0].link;
     int node = vlock_topology_node(topology, slot);
     if (node < 0) /* a slot that nobody serves: a node says so in its own words */
         node = vlock_topology_node(topology, VLOCK_NO_SLOT);
@@ -136,6 +168,32 @@ struct vlock_link *vlock_route_link(struct vlock_route *route, int slot, bool wa
     if (node < 0 || (was_turned_away && vlock_topology_is_doubted(topology)))
         return vlock_topology_room(topology);
     return link_to(route, node);
+}
+
+struct vlock_link *vlock_route_reader(struct vlock_route *route, int slot, int *reader)
+{
+    struct vlock_topology *topology = route->topology;
+    int64_t now = vlock_clock_now();
+    int node = topology ? vlock_topology_node(topology, slot) : -1, first = -1;
+    *reader = VLOCK_NO_READER;
+    if (!vlock_route_is_known(route))
+        return vlock_route_link(route, slot, false);
+    for (size_t i = route->turn; node >= 0; i++) {
+        *reader = vlock_topology_replica(topology, node, i);
+        struct way *way = *reader < 0 || *reader == first ? NULL : way_to(route, *reader);
+        if (!way)
+            return NULL;
+        if (way->avoided_until_ns <= now)
+            return made(route, &way->reader, *reader, true);
+        first = first < 0 ? *reader : first;
+    }
+    return NULL;
+}
+
+void vlock_route_avoid(struct vlock_route *route, int reader)
+{
+    if ((size_t)reader < route->count)
+        route->ways[reader].avoided_until_ns = vlock_clock_now() + AVOIDING_NS;
 }
 
 static bool begins_with(const char *text, const char *beginning)
@@ -211,16 +269,23 @@ int vlock_route_send_asking(struct vlock_link *link, int64_t deadline_ns)
 
 void vlock_route_distrust(struct vlock_route *route)
 {
-    for (size_t i = 0; i < route->count; i++)
-        if (route->links[i])
-            vlock_link_distrust(route->links[i]);
+    for (size_t i = 0; i < route->count; i++) {
+        if (route->ways[i].link)
+            vlock_link_distrust(route->ways[i].link);
+        if (route->ways[i].reader)
+            vlock_link_distrust(route->ways[i].reader);
+    }
 }
 
 const struct vlock_link *vlock_route_used(const struct vlock_route *route, size_t number)
 {
-    for (size_t i = 0; vlock_route_has_topology(route) && i < route->count; i++)
-        if (route->links[i] && number-- == 0)
-            return route->links[i];
+    for (size_t i = 0; vlock_route_has_topology(route) && i < route->count; i++) {
+        const struct way *way = &route->ways[i];
+        if (way->link && number-- == 0)
+            return way->link;
+        if (way->reader && number-- == 0)
+            return way->reader;
+    }
     return NULL;
 }
 
@@ -234,16 +299,22 @@ const struct vlock_url *vlock_route_url(const struct vlock_route *route)
     return &route->url;
 }
 
+static void add_traffic(struct vlock_link_traffic *sum, const struct vlock_link *link)
+{
+    if (!link)
+        return;
+    struct vlock_link_traffic one = vlock_link_traffic(link);
+    sum->commands += one.commands;
+    sum->replies += one.replies;
+    sum->writes += one.writes;
+}
+
 struct vlock_link_traffic vlock_route_traffic(const struct vlock_route *route)
 {
     struct vlock_link_traffic sum = {0, 0, 0};
     for (size_t i = 0; i < route->count; i++) {
-        if (!route->links[i])
-            continue;
-        struct vlock_link_traffic one = vlock_link_traffic(route->links[i]);
-        sum.commands += one.commands;
-        sum.replies += one.replies;
-        sum.writes += one.writes;
+        add_traffic(&sum, route->ways[i].link);
+        add_traffic(&sum, route->ways[i].reader);
     }
     return sum;
 }

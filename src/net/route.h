@@ -45,6 +45,16 @@ bool vlock_route_is_known(const struct vlock_route *route);
  * that is cleared up. NULL when out of memory. */
 struct vlock_link *vlock_route_link(struct vlock_route *route, int slot, bool was_turned_away);
 
+#define VLOCK_NO_READER (-1)
+
+/* The link to a replica of the server of this slot, for what may be answered by an older state;
+ * *reader is its number, or VLOCK_NO_READER: what is sent there waits until the servers are known.
+ * NULL: no replica is known that has answered lately, or out of memory. */
+struct vlock_link *vlock_route_reader(struct vlock_route *route, int slot, int *reader);
+
+/* A reader did not answer: it is left alone for a while. */
+void vlock_route_avoid(struct vlock_route *route, int reader);
+
 /* What an error reply, or an end without one, says of the way. */
 enum vlock_route_advice {
     VLOCK_ROUTE_ARRIVED,    /* nothing: it is for the caller */

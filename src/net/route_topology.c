@@ -23,6 +23,12 @@ struct slot_map {
 
 #define MOST_NODES 10000
 
+struct node {
+    struct vlock_url_place place;
+    int16_t primary; /* whose replica it is; NOBODY: it is none */
+    int16_t told_primary;
+};
+
 /* What is asked of the server whose turn it is. */
 enum question {
     ASKS_NOTHING,
@@ -49,7 +55,7 @@ struct vlock_topology {
     struct vlock_url url;
     struct vlock_link_options options; /* of the links by which it asks */
     struct vlock_link *room;
-    struct vlock_url_place *nodes;
+    struct node *nodes;
     size_t count;
     struct slot_map map, told;
     int home; /* for commands without a key */
@@ -81,7 +87,24 @@ size_t vlock_topology_count(const struct vlock_topology *topology)
 
 const struct vlock_url_place *vlock_topology_place(const struct vlock_topology *topology, int node)
 {
-    return &topology->nodes[node];
+    return &topology->nodes[node].place;
+}
+
+int vlock_topology_replica(const struct vlock_topology *topology, int node, size_t turn)
+{
+    size_t replicas = 0;
+    for (size_t i = 0; i < topology->count; i++)
+        replicas += topology->nodes[i].primary == node;
+    size_t left = replicas ? turn % replicas : 0;
+    for (size_t i = 0; replicas && i < topology->count; i++)
+        if (topology->nodes[i].primary == node && left-- == 0)
+            return (int)i;
+    return NOBODY;
+}
+
+bool vlock_topology_is_replica(const struct vlock_topology *topology, int node)
+{
+    return topology->nodes[node].primary != NOBODY;
 }
 
 bool vlock_topology_is_primary(const struct vlock_topology *topology, int node)
@@ -100,12 +123,12 @@ int vlock_topology_node(const struct vlock_topology *topology, int slot)
 int vlock_topology_find(struct vlock_topology *topology, const char *host, int port)
 {
     for (size_t i = 0; i < topology->count; i++)
-        if (topology->nodes[i].port == port && strcmp(topology->nodes[i].host, host) == 0)
+        if (topology->nodes[i].place.port == port &&
+            strcmp(topology->nodes[i].place.host, host) == 0)
             return (int)i;
     if (topology->count == MOST_NODES)
         return NOBODY;
-    struct vlock_url_place *nodes =
-        realloc(topology->nodes, (topology->count + 1) * sizeof *topology->nodes);
+    struct node *nodes = realloc(topology->nodes, (topology->count + 1) * sizeof *topology->nodes);
     char *copy = strdup(host);
     if (nodes)
         topology->nodes = nodes;
@@ -113,7 +136,7 @@ int vlock_topology_find(struct vlock_topology *topology, const char *host, int p
         free(copy);
         return NOBODY;
     }
-    nodes[topology->count] = (struct vlock_url_place){copy, port};
+    nodes[topology->count] = (struct node){{copy, port}, NOBODY, NOBODY};
     return (int)topology->count++;
 }
 
@@ -135,21 +158,30 @@ static void note_trouble(struct vlock_topology *topology, const char *text)
     snprintf(topology->trouble, sizeof topology->trouble, "%.390s", text);
 }
 
-static void note_range(void *user, const char *host, int port, int from, int to)
+static void note_range(void *user, const char *host, int port, int from, int to, bool is_replica)
 {
     struct vlock_topology *topology = user;
     int node = vlock_topology_find(topology, *host ? host : topology->host, port);
-    for (int slot = from; slot <= to; slot++)
+    if (is_replica && node != NOBODY)
+        topology->nodes[node].told_primary = topology->told.owner[from];
+    for (int slot = from; slot <= to && !is_replica; slot++)
         topology->told.owner[slot] = (int16_t)node;
+}
+
+static void forget_told(struct vlock_topology *topology)
+{
+    memset(&topology->told, 0xff, sizeof topology->told); /* NOBODY */
+    for (size_t i = 0; i < topology->count; i++)
+        topology->nodes[i].told_primary = NOBODY;
 }
 
 static void note_ranges(struct vlock_topology *topology, const redisReply *reply)
 {
-    memset(&topology->told, 0xff, sizeof topology->told); /* NOBODY */
-    bool is_read = topology->question == ASKS_SHARDS
-                       ? vlock_topology_read_shards(reply, topology->url.is_tls, note_range,
-                                                    topology)
-                       : vlock_topology_read_slots(reply, note_range, topology);
+    forget_told(topology);
+    bool is_read =
+        topology->question == ASKS_SHARDS
+            ? vlock_topology_read_shards(reply, topology->url.is_tls, note_range, topology)
+            : vlock_topology_read_slots(reply, note_range, topology);
     if (is_read)
         topology->finding = FOUND_MAP;
     else
@@ -164,17 +196,35 @@ static void note_name(struct vlock_topology *topology, const redisReply *reply)
                     reply->element[1]->type == REDIS_REPLY_STRING;
     char text[400];
     if (is_place) {
-        topology->named = vlock_topology_find(topology, reply->element[0]->str,
-                                              atoi(reply->element[1]->str));
+        topology->named =
+            vlock_topology_find(topology, reply->element[0]->str, atoi(reply->element[1]->str));
         topology->finding = FOUND_NAME;
     } else {
-        snprintf(text, sizeof text, "it knows no service '%.100s': SENTINEL MASTERS lists those "
-                                    "that it knows",
+        snprintf(text, sizeof text,
+                 "it knows no service '%.100s': SENTINEL MASTERS lists those "
+                 "that it knows",
                  topology->url.service);
         note_trouble(topology, text);
     }
 }
 
+/* [[host, port, offset] …], the replicas of the primary that was named. */
+static void note_replicas(struct vlock_topology *topology, const redisReply *list)
+{
+    for (size_t i = 0; list->type == REDIS_REPLY_ARRAY && i < list->elements; i++) {
+        const redisReply *replica = list->element[i];
+        bool is_place = replica->type == REDIS_REPLY_ARRAY && replica->elements == 3 &&
+                        replica->element[0]->type == REDIS_REPLY_STRING &&
+                        replica->element[1]->type == REDIS_REPLY_STRING;
+        int node = is_place ? vlock_topology_find(topology, replica->element[0]->str,
+                                                  atoi(replica->element[1]->str))
+                            : NOBODY;
+        if (node != NOBODY)
+            topology->nodes[node].told_primary = (int16_t)topology->named;
+    }
+}
+
+/* ["master", offset, replicas], of the primary. */
 static void note_role(struct vlock_topology *topology, const redisReply *reply)
 {
     bool is_primary = reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
@@ -184,8 +234,11 @@ static void note_role(struct vlock_topology *topology, const redisReply *reply)
         note_trouble(topology, "the sentinels name a server that says it is no primary");
         return;
     }
+    forget_told(topology);
     for (int slot = 0; slot < VLOCK_SLOTS; slot++)
         topology->told.owner[slot] = (int16_t)topology->named;
+    if (reply->elements == 3)
+        note_replicas(topology, reply->element[2]);
     topology->finding = FOUND_MAP;
 }
 
@@ -286,7 +339,7 @@ static struct vlock_url_place place_to_ask(const struct vlock_topology *topology
 {
     size_t nodes = topology->url.topology == VLOCK_URL_CLUSTER ? topology->count : 0;
     if (number < nodes)
-        return topology->nodes[number];
+        return topology->nodes[number].place;
     number -= nodes;
     return number == 0 ? (struct vlock_url_place){topology->url.host, topology->url.port}
                        : topology->url.more[number - 1];
@@ -313,10 +366,10 @@ static void give_up_turn(struct vlock_topology *topology)
 {
     char message[600];
     end_turn(topology);
-    snprintf(message, sizeof message, "cannot connect to %s: %s",
-             vlock_link_name(topology->room), topology->trouble);
-    vlock_link_let_go(topology->room,
-                      topology->is_known ? VLOCK_LINK_NOT_SENT : VLOCK_LINK_FAILED, message);
+    snprintf(message, sizeof message, "cannot connect to %s: %s", vlock_link_name(topology->room),
+             topology->trouble);
+    vlock_link_let_go(topology->room, topology->is_known ? VLOCK_LINK_NOT_SENT : VLOCK_LINK_FAILED,
+                      message);
 }
 
 /* Asks the next one of those that are left. */
@@ -345,11 +398,23 @@ static int first_owner(const struct slot_map *map)
     return NOBODY;
 }
 
-static void take_map(struct vlock_topology *topology)
+/* What was told holds from now on. Whether that is a change. */
+static bool take_told(struct vlock_topology *topology)
 {
     bool is_changed =
         !topology->is_known || memcmp(&topology->map, &topology->told, sizeof topology->map) != 0;
     topology->map = topology->told;
+    for (size_t i = 0; i < topology->count; i++) {
+        struct node *node = &topology->nodes[i];
+        is_changed = is_changed || node->primary != node->told_primary;
+        node->primary = node->told_primary;
+    }
+    return is_changed;
+}
+
+static void take_map(struct vlock_topology *topology)
+{
+    bool is_changed = take_told(topology);
     topology->home = first_owner(&topology->map);
     topology->is_known = true;
     topology->candidate--; /* who has answered is asked first the next time */
@@ -423,7 +488,7 @@ static void release(struct vlock_topology *topology, void (*end)(struct vlock_li
     vlock_link_free(topology->asked);
     end(topology->room);
     for (size_t i = 0; i < topology->count; i++)
-        free(topology->nodes[i].host);
+        free(topology->nodes[i].place.host);
     free(topology->nodes);
     vlock_url_clear(&topology->url);
     free(topology);

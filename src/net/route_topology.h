@@ -42,6 +42,11 @@ bool vlock_topology_is_known(const struct vlock_topology *topology);
 /* Servers are numbered from 0 on as they become known, and keep their numbers. */
 size_t vlock_topology_count(const struct vlock_topology *topology);
 const struct vlock_url_place *vlock_topology_place(const struct vlock_topology *topology, int node);
+/* The replica of this server whose turn it is when they are counted by `turn`; -1: none is
+ * known. */
+int vlock_topology_replica(const struct vlock_topology *topology, int node, size_t turn);
+/* Whether it is a replica of one that serves any slot. */
+bool vlock_topology_is_replica(const struct vlock_topology *topology, int node);
 /* Whether it serves any slot. */
 bool vlock_topology_is_primary(const struct vlock_topology *topology, int node);
 

@@ -280,6 +280,90 @@ END
     [ "$(cat done)" -eq 0 ]
 }
 
+# replicas COMMAND …: on each.
+replicas() {
+    local port
+    for port in $(cut -d' ' -f1 "$scratch/cluster/nodes"); do
+        [ "$(redis-cli -p "$port" ROLE | head -n 1)" != slave ] || redis-cli -p "$port" "$@"
+    done
+}
+
+at_replica() {
+    "$vlockrun" -u "$url" -e "return vlock.get('$1', { read_from = 'replica' })"
+}
+
+@test "an update may begin with the old state that a replica knows: a conflict, and no loss" {
+    start_cluster
+    "$vlockrun" -u "$url" -e 'for _, key in ipairs { "{k}a", "{k}b" } do
+        vlock.update(key, function() return "old" end)
+    end'
+    for _ in $(seq 100); do
+        [ "$(at_replica '{k}b')" != old ] || break
+    done
+    replicas CONFIG SET masteruser nobody masterauth nothing
+    for port in $(cut -d' ' -f1 "$scratch/cluster/nodes"); do
+        redis-cli -p "$port" CLIENT KILL TYPE replica
+    done
+    run --separate-stderr -0 "$vlockrun" -u "$url" -e '
+        for _, key in ipairs { "{k}a", "{k}b" } do
+            vlock.update(key, function() return "new" end)
+        end'
+    run --separate-stderr -0 "$vlockrun" -u "$url" -e '
+        local from_replica, seen = { read_from = "replica" }, {}
+        print((vlock.get("{k}a", from_replica)), (vlock.get("{k}a")))
+        print(vlock.update("{k}a", function(value)
+            seen[#seen + 1] = value
+            return value .. " and more"
+        end, from_replica))
+        print(vlock.update("{k}b", function(value) -- what decides not to write is the present state
+            seen[#seen + 1] = value
+            return nil
+        end, from_replica))
+        print(pcall(vlock.update, "{k}b", function(value)
+            error("it was " .. value, 0)
+        end, from_replica))
+        return table.concat(seen, ", ")'
+    echo "$output $stderr"
+    [ "$output" = $'old\tnew\nnew and more\t3\nnew\t2\nfalse\tit was new\nold, new, old, new' ]
+}
+
+@test "replicas that are read from may stand still, and go" {
+    start_cluster
+    cat >count.lua <<'END'
+local tasks = {}
+for i = 1, 5 do
+    tasks[i] = vlock.spawn(function()
+        for _ = 1, 40 do
+            assert(vlock.update("count", function(v) return (v or 0) + 1 end,
+                { read_from = "replica" }))
+            vlock.sleep(0.02)
+        end
+    end)
+end
+for _, task in ipairs(tasks) do task:join() end
+END
+    for i in 1 2 3 4; do
+        timeout 60 "$vlockrun" -u "$url" count.lua 3>&- &
+        counters+=($!)
+    done
+    sleep 0.5
+    replicas INFO commandstats | grep -c evalsha
+    ports=($(replicas INFO server | sed -n 's/^tcp_port:\([0-9]*\).*/\1/p'))
+    [ ${#ports[@]} -eq 3 ]
+    for port in "${ports[@]}"; do
+        kill -STOP "$(awk -v port="$port" '$1 == port { print $2 }' "$scratch/cluster/nodes")"
+    done
+    sleep 0.5
+    for port in "${ports[@]}"; do
+        nodes kill "$port"
+    done
+    for counter in "${counters[@]}"; do
+        wait "$counter"
+    done
+    [ "$("$vlockrun" -u "$url" -e 'return vlock.get("count")')" -eq 800 ]
+    [ "$(at_replica count)" -eq 800 ]
+}
+
 @test "a wrong URL is told from a right one, by what to do" {
     start_cluster
     port=${url##*:}

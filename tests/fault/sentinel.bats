@@ -124,6 +124,22 @@ END
     [[ $stderr == *"the sentinels name a server that says it is no primary"* ]]
 }
 
+@test "an update may begin with what the replica says" {
+    start_sentinels
+    run --separate-stderr -0 "$vlockrun" -u "$url" -e '
+        vlock.update("count", function() return 1 end)
+        redis.connect():call("WAIT", 1, 2000)
+        return (vlock.get("count", { read_from = "replica" }))'
+    echo "$output $stderr"
+    [ "$output" -eq 1 ]
+    run --separate-stderr -0 "$vlockrun" -u "$url" -e 'return (vlock.update("count", function(v)
+        return v + 1
+    end, { read_from = "replica" }))'
+    [ "$output" -eq 2 ]
+    redis-cli -p "$second" INFO commandstats | grep -q '^cmdstat_eval:calls=1,'
+    redis-cli -p "$second" INFO commandstats | grep -q '^cmdstat_evalsha:calls=2,'
+}
+
 @test "a primary that dies is followed by its replica" {
     start_sentinels
     (sleep 1; kill -KILL "$first_process") &

@@ -19,9 +19,9 @@
 
 /* ---- a reply that tells of a cluster ---- */
 
-static void require_range(void *user, const char *host, int port, int from, int to)
+static void require_range(void *user, const char *host, int port, int from, int to, bool is_replica)
 {
-    (void)user;
+    (void)user, (void)is_replica;
     REQUIRE(host && port > 0 && port < 65536, "a node at %d", port);
     REQUIRE(from >= 0 && from < 16384 && to >= 0 && to < 16384, "slots %d to %d", from, to);
 }

@@ -10,11 +10,12 @@
 
 static char told[400];
 
-static void tell(void *user, const char *host, int port, int from, int to)
+static void tell(void *user, const char *host, int port, int from, int to, bool is_replica)
 {
     size_t length = strlen(told);
     (void)user;
-    snprintf(told + length, sizeof told - length, "%s:%d %d-%d\n", host, port, from, to);
+    snprintf(told + length, sizeof told - length, "%s%s:%d %d-%d\n", is_replica ? "+" : "", host,
+             port, from, to);
 }
 
 static redisReply *parse(const char *bytes)
@@ -60,12 +61,25 @@ static void shards_are_read(void **state)
 {
     (void)state;
     check_shards("*0\r\n", false, true, "");
-    check_shards("*2\r\n" SHARD("*4\r\n:0\r\n:99\r\n:200\r\n:300\r\n",
-                                "*2\r\n" NODE("port", 4, 7001, "b", 1, "replica", 7, "online", 6)
-                                    NODE("port", 4, 7000, "a", 1, "master", 6, "online", 6))
-                     SHARD("*0\r\n",
-                           "*1\r\n" NODE("port", 4, 7002, "c", 1, "master", 6, "online", 6)),
-                 false, true, "a:7000 0-99\na:7000 200-300\n");
+    check_shards(
+        "*2\r\n" SHARD("*4\r\n:0\r\n:99\r\n:200\r\n:300\r\n",
+                       "*2\r\n" NODE("port", 4, 7001, "b", 1, "replica", 7, "online", 6)
+                           NODE("port", 4, 7000, "a", 1, "master", 6, "online", 6))
+            SHARD("*0\r\n", "*1\r\n" NODE("port", 4, 7002, "c", 1, "master", 6, "online", 6)),
+        false, true, "a:7000 0-99\na:7000 200-300\n+b:7001 0-99\n+b:7001 200-300\n");
+}
+
+static void replicas_in_health_are_told_behind_their_primary(void **state)
+{
+    (void)state;
+    check_shards("*1\r\n" SHARD("*2\r\n:0\r\n:99\r\n",
+                                "*3\r\n" NODE("port", 4, 7001, "b", 1, "slave", 5, "fail", 4)
+                                    NODE("port", 4, 7002, "c", 1, "slave", 5, "online", 6)
+                                        NODE("port", 4, 7000, "a", 1, "primary", 7, "online", 6)),
+                 false, true, "a:7000 0-99\n+c:7002 0-99\n");
+    check_shards("*1\r\n" SHARD("*2\r\n:0\r\n:99\r\n",
+                                "*1\r\n" NODE("port", 4, 7001, "b", 1, "slave", 5, "online", 6)),
+                 false, true, "");
 }
 
 static void a_primary_that_failed_serves_nothing(void **state)
@@ -83,13 +97,11 @@ static void a_primary_that_failed_serves_nothing(void **state)
 static void the_port_is_the_one_for_the_connection(void **state)
 {
     (void)state;
-    check_shards("*1\r\n" SHARD("*2\r\n:0\r\n:9\r\n",
-                                "*1\r\n" NODE("tls-port", 8, 7443, "?", 1, "master", 6, "online",
-                                              6)),
+    check_shards("*1\r\n" SHARD("*2\r\n:0\r\n:9\r\n", "*1\r\n" NODE("tls-port", 8, 7443, "?", 1,
+                                                                    "master", 6, "online", 6)),
                  true, true, ":7443 0-9\n");
-    check_shards("*1\r\n" SHARD("*2\r\n:0\r\n:9\r\n",
-                                "*1\r\n" NODE("tls-port", 8, 7443, "", 0, "master", 6, "online",
-                                              6)),
+    check_shards("*1\r\n" SHARD("*2\r\n:0\r\n:9\r\n", "*1\r\n" NODE("tls-port", 8, 7443, "", 0,
+                                                                    "master", 6, "online", 6)),
                  false, true, "");
 }
 
@@ -100,7 +112,7 @@ static void slots_are_read(void **state)
     check_slots("*2\r\n*4\r\n:0\r\n:5460\r\n*3\r\n$9\r\n127.0.0.1\r\n:7000\r\n$2\r\nid\r\n"
                 "*3\r\n$9\r\n127.0.0.1\r\n:7003\r\n$2\r\nid\r\n"
                 "*3\r\n:5461\r\n:16383\r\n*2\r\n$-1\r\n:7001\r\n",
-                true, "127.0.0.1:7000 0-5460\n:7001 5461-16383\n");
+                true, "127.0.0.1:7000 0-5460\n+127.0.0.1:7003 0-5460\n:7001 5461-16383\n");
 }
 
 static void what_is_none_of_this_is_refused(void **state)
@@ -129,6 +141,7 @@ static void what_is_none_of_this_is_refused(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(shards_are_read),
+    cmocka_unit_test(replicas_in_health_are_told_behind_their_primary),
     cmocka_unit_test(a_primary_that_failed_serves_nothing),
     cmocka_unit_test(the_port_is_the_one_for_the_connection),
     cmocka_unit_test(slots_are_read),

@@ -260,11 +260,20 @@ static void a_service_may_have_200_bytes_however_they_are_written(void **state)
 static void equal_urls_are_those_of_the_same_place_and_user(void **state)
 {
     (void)state;
-    static const char *const different[] = {
-        "redis://h",           "redis://g",           "redis://h:1",           "redis://h/1",
-        "rediss://h",          "redis://me:x@h",      "redis://me:y@h",        "redis+cluster://h",
-        "redis+cluster://h,g", "redis+cluster://h,f", "redis+cluster://h,g:1", "unix:///h",
-        "redis+sentinel://h/a", "redis+sentinel://h/b"};
+    static const char *const different[] = {"redis://h",
+                                            "redis://g",
+                                            "redis://h:1",
+                                            "redis://h/1",
+                                            "rediss://h",
+                                            "redis://me:x@h",
+                                            "redis://me:y@h",
+                                            "redis+cluster://h",
+                                            "redis+cluster://h,g",
+                                            "redis+cluster://h,f",
+                                            "redis+cluster://h,g:1",
+                                            "unix:///h",
+                                            "redis+sentinel://h/a",
+                                            "redis+sentinel://h/b"};
     size_t count = sizeof different / sizeof *different;
     for (size_t i = 0; i < count; i++) {
         for (size_t j = 0; j < count; j++) {

@@ -51,6 +51,18 @@ local function switch(name, value)
   return value
 end
 
+local function one_of(...)
+  local words = { ... }
+  return function(name, value)
+    for _, word in ipairs(words) do
+      if value == word then
+        return value
+      end
+    end
+    refuse(name, ("'%s'"):format(table.concat(words, "' or '")), value)
+  end
+end
+
 local READERS = {
   retry = part,
   backoff = part,
@@ -65,6 +77,7 @@ local READERS = {
   deadline = seconds, -- of an update
   receipts = seconds, -- for how long a write can be sent again; 0: not at all
   combine = switch,
+  read_from = one_of("primary", "replica"), -- the state that an update begins with, and get's
 }
 
 local NAMES = {}

@@ -118,7 +118,7 @@ end
 function Client:get(key, opts)
   local plan = self:plan(key, opts)
   local cell = cell_of(plan, key)
-  local base = states.read(self.session, plan, cell, core.now())
+  local base = states.read(self.session, plan, cell, core.now(), plan.reads_from_replica)
   self.session:note_seen(cell, base.is_present and base.stamp or nil)
   return plan.codec.decode(base.value), base.version, base.stamp
 end

@@ -10,12 +10,17 @@ local plan = {}
 --- A plan without a policy, which is enough to read. opts: as vlock.cell.call_options reads them;
 -- store: that of this name.
 function plan.new(opts, store)
+  if opts.read_from == "replica" and not store.reads_from_replica then
+    error(("store '%s' reads from the primary only: leave read_from = 'replica' out"):format(
+      tostring(opts.store)), 0)
+  end
   return {
     store = store,
     store_name = tostring(opts.store or "plain"),
     codec = codecs.find(opts.codec or "string"),
     compute = update.compute,
     deadline = opts.deadline,
+    reads_from_replica = opts.read_from == "replica",
     opts = opts,
   }
 end

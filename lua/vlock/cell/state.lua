@@ -61,10 +61,10 @@ local function fail(reason, limit)
   error(reason, 0)
 end
 
---- store.read(cell), once more where the connection died meanwhile. A server from which no reply
--- comes is one that cannot be reached. limit: see vlock.cell.limited.
-function state.read_again(store, cell, limit)
-  local ok, value, stamp, lifetime = limited(limit, again, store.read, cell)
+--- store.read(cell, may_be_older), once more where the connection died meanwhile. A server from
+-- which no reply comes is one that cannot be reached. limit: see vlock.cell.limited.
+function state.read_again(store, cell, limit, may_be_older)
+  local ok, value, stamp, lifetime = limited(limit, again, store.read, cell, may_be_older)
   if not ok then
     fail(value, limit)
   end
@@ -82,10 +82,12 @@ function state.has_met_deadline(reason, plan, started)
 end
 
 --- One atomic read, for a session, in what began at `started`: the plan may have a deadline.
-function state.read(session, plan, cell, started)
+-- may_be_older: a replica may answer it, if there is one.
+function state.read(session, plan, cell, started, may_be_older)
   local asked = now()
-  local value, stamp, lifetime = state.read_again(plan.store, cell, limit_of(plan, started))
-  if session.observe_read then
+  local value, stamp, lifetime = state.read_again(plan.store, cell, limit_of(plan, started),
+    may_be_older)
+  if session.observe_read and not may_be_older then
     session:observe_read(cell, value, stamp, asked)
   end
   return state.new(plan.store, value, stamp, state.expiry_of(lifetime, asked))

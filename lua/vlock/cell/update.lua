@@ -48,7 +48,15 @@ local function kept_base(session, known)
   return version, value, edition
 end
 
-local function decide_on_read(session, plan, cell, fn, started)
+local function decide_on_read(session, plan, cell, fn, started, may_be_older)
+  if may_be_older then
+    local base = state.read(session, plan, cell, started, true)
+    -- What is not written is not compared: that, and an error, count for nothing on an older state.
+    local ok, decision, text, wanted = pcall(plan.compute, plan, fn, base.value, base.version, true)
+    if ok and decision == "write" then
+      return base, decision, text, wanted
+    end
+  end
   local base = state.read(session, plan, cell, started)
   return base, plan.compute(plan, fn, base.value, base.version, false)
 end
@@ -283,11 +291,11 @@ local function go_on(course, result, answer, base, wanted)
   return committed(course, wanted, answer)
 end
 
--- The update from a read on.
-local function run_on_read(session, plan, cell, fn, started)
+-- The update from a read on. may_be_older: that may be one of a replica.
+local function run_on_read(session, plan, cell, fn, started, may_be_older)
   local course = new_course(session, plan, cell, fn, started)
   local ok, base, decision, text, wanted = patiently(course, decide_on_read, session, plan, cell,
-    fn, started)
+    fn, started, may_be_older)
   if not ok then
     return give_up(course, base)
   elseif decision ~= "write" then
@@ -305,7 +313,7 @@ function update.run(session, plan, cell, fn, asked)
   local started, known = asked or now(), session:about(cell)
   local version, value, edition = kept_base(session, known)
   if not version then
-    return run_on_read(session, plan, cell, fn, started)
+    return run_on_read(session, plan, cell, fn, started, plan.reads_from_replica)
   end
   -- A decision not to write, or an error, counts for nothing here: the same on a fresh read.
   local ok, decision, text, wanted = pcall(plan.compute, plan, fn, value, version, true)
