@@ -14,6 +14,7 @@
 ---@field ttl? vlock.time lifetime of the value
 ---@field deadline? vlock.time of the update
 ---@field receipts? vlock.time for which a write can be sent again
+---@field read_from? "primary"|"replica" what an update begins with, and get returns
 ---@field version_key? string
 ---@field combine? boolean
 
