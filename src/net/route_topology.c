@@ -45,6 +45,7 @@ enum finding {
     FOUND_NAME,
     FOUND_NO_SHARDS,
     FOUND_CONNECTION, /* it is there now: ask again */
+    FOUND_DOOR,       /* a sentinel that lets nobody in who does not log in */
     FOUND_TROUBLE,
 };
 
@@ -60,6 +61,7 @@ struct vlock_topology {
     struct slot_map map, told;
     int home; /* for commands without a key */
     bool is_known, is_doubted;
+    bool logs_in; /* to sentinels */
     /* The turn under way: whom it asks, and what. */
     struct vlock_link *asked;
     int64_t asked_until_ns;
@@ -260,12 +262,21 @@ static void note_error(struct vlock_topology *topology, const char *said)
     note_trouble(topology, text);
 }
 
+/* Whether a sentinel wants a login that we have, and have not tried. */
+static bool is_door(const struct vlock_topology *topology, const char *message)
+{
+    return topology->question == ASKS_PRIMARY && !topology->logs_in && topology->url.password &&
+           strstr(message, "NOAUTH ");
+}
+
 static void on_answer(void *user, enum vlock_link_outcome outcome, const redisReply *reply,
                       const char *message)
 {
     struct vlock_topology *topology = user;
     if (outcome == VLOCK_LINK_NOT_SENT)
         topology->finding = FOUND_CONNECTION;
+    else if (outcome == VLOCK_LINK_FAILED && is_door(topology, message))
+        topology->finding = FOUND_DOOR;
     else if (outcome != VLOCK_LINK_REPLY)
         note_trouble(topology, message);
     else if (reply->type == REDIS_REPLY_ERROR)
@@ -321,11 +332,13 @@ static bool connect_to(struct vlock_topology *topology, const char *host, int po
     snprintf(topology->host, sizeof topology->host, "%s", host);
     topology->asked_until_ns = vlock_clock_now() + ASK_TIME_NS;
     if (vlock_url_at(&topology->url, host, port, &url) == 0) {
-        if (topology->question == ASKS_PRIMARY) { /* the sentinels have passwords of their own */
+        bool asks_sentinel = topology->question == ASKS_PRIMARY;
+        if (asks_sentinel)
+            url.db = 0;
+        if (asks_sentinel && !topology->logs_in) { /* most have no password */
             free(url.user);
             vlock_url_forget_password(&url);
             url.user = NULL;
-            url.db = 0;
         }
         topology->asked = vlock_link_new(topology->pool, &url, &topology->options, &error);
         vlock_url_clear(&url);
@@ -390,6 +403,17 @@ static void ask_next(struct vlock_topology *topology)
     give_up_turn(topology);
 }
 
+/* The same sentinel once more, by a connection that logs in. */
+static void ask_same(struct vlock_topology *topology)
+{
+    char host[sizeof topology->host];
+    snprintf(host, sizeof host, "%s", topology->host);
+    if (connect_to(topology, host, vlock_link_url(topology->asked)->port))
+        ask(topology, ASKS_PRIMARY);
+    else
+        ask_next(topology);
+}
+
 static int first_owner(const struct slot_map *map)
 {
     for (int slot = 0; slot < VLOCK_SLOTS; slot++)
@@ -444,6 +468,9 @@ static void step(void *user)
         take_map(topology);
     } else if (finding == FOUND_CONNECTION) {
         ask(topology, topology->question);
+    } else if (finding == FOUND_DOOR) {
+        topology->logs_in = true;
+        ask_same(topology);
     } else if (finding == FOUND_NO_SHARDS) {
         ask(topology, ASKS_SLOTS);
     } else if (finding == FOUND_NAME && topology->named >= 0) {

@@ -97,6 +97,28 @@ is_true() {
     [ "$output" = PONG ]
 }
 
+@test "sentinels that want a login are told that of the servers" {
+    start_sentinels
+    for i in 0 1 2; do
+        redis-cli -p $((sentinel + i)) ACL SETUSER default resetpass '>s3cret'
+    done
+    redis-cli -p "$first" CONFIG SET requirepass s3cret
+    ping() {
+        run --separate-stderr timeout 20 "$vlockrun" -u "${url/:\/\//://$1}" -e 'return redis.call("PING")'
+        echo "$status $output $stderr"
+    }
+    ping :s3cret@
+    [ "$status" -eq 0 ]
+    [ "$output" = PONG ]
+    ping ''
+    [ "$status" -eq 3 ]
+    [[ $stderr == *"NOAUTH "* ]]
+    ping :wr0ng@
+    [ "$status" -eq 3 ]
+    [[ $stderr == *"WRONGPASS "* ]]
+    [[ $stderr != *wr0ng* ]]
+}
+
 @test "whom sentinels name by mistake is not written to" {
     replica=$((RANDOM % 10000 + 20000))
     start_node two "$replica" --replicaof 127.0.0.1 1
