@@ -4,6 +4,7 @@
 local core = require "vlock.core"
 local misuse = require "vlock.script.misuse"
 local did_you_mean = require "vlock.text.did_you_mean"
+local names_of = require "vlock.text.names_of"
 
 local LONGEST = 3153600000 -- seconds: a hundred years, the core script's limit
 
@@ -80,11 +81,7 @@ local READERS = {
   read_from = one_of("primary", "replica"), -- the state that an update begins with, and get's
 }
 
-local NAMES = {}
-for name in pairs(READERS) do
-  NAMES[#NAMES + 1] = name
-end
-table.sort(NAMES)
+local NAMES = names_of(READERS)
 
 local options = { names = NAMES } -- sorted
 

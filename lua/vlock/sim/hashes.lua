@@ -2,6 +2,7 @@
 -- (https://redis.io/docs/latest/commands/?group=hash)
 
 local keyspace = require "vlock.sim.keyspace"
+local names_of = require "vlock.text.names_of"
 
 local hashes = {}
 
@@ -59,15 +60,6 @@ local function set_all(hash, field, value, ...)
 end
 
 -- Redis gives fields in no order that one may rely on; here it is always the same.
-local function names_of(fields)
-  local names = {}
-  for name in pairs(fields) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  return names
-end
-
 local function listed(with_name, with_value)
   return function(fields)
     local list = {}

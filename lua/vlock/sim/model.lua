@@ -25,6 +25,7 @@
 local chunk = require "vlock.policy.chunk"
 local core = require "vlock.core"
 local did_you_mean = require "vlock.text.did_you_mean"
+local names_of = require "vlock.text.names_of"
 local search = require "vlock.policy.search"
 
 local model = {}
@@ -43,11 +44,7 @@ end
 local function check_names(fields, known, where)
   for name in pairs(fields) do
     if not known[name] then
-      local names = {}
-      for one in pairs(known) do
-        names[#names + 1] = one
-      end
-      table.sort(names)
+      local names = names_of(known)
       fail(where, "unknown field '%s'%s; there are: %s", tostring(name),
         did_you_mean(tostring(name), names), table.concat(names, ", "))
     end

@@ -6,6 +6,7 @@
 local hashes = require "vlock.sim.hashes"
 local keys = require "vlock.sim.keys"
 local keyspace = require "vlock.sim.keyspace"
+local names_of = require "vlock.text.names_of"
 local scripts = require "vlock.sim.scripts"
 local strings = require "vlock.sim.strings"
 
@@ -29,15 +30,6 @@ local function connection_commands(space)
       return "# Server\r\nredis_version:7.0.15\r\nredis_mode:standalone\r\n"
     end, 0 },
   }
-end
-
-local function sorted_names(commands)
-  local names = {}
-  for name in pairs(commands) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  return table.concat(names, ", ")
 end
 
 -- A command by a name that is not all in capitals, which it is found by from then on.
@@ -67,7 +59,7 @@ function redis_server.new(epoch, remember)
   add(hashes.commands(space))
   local cache = scripts.new(commands)
   add(cache.commands)
-  local known = sorted_names(commands)
+  local known = table.concat(names_of(commands), ", ")
   setmetatable(commands, { __index = in_capitals })
 
   local function execute(words, ns)

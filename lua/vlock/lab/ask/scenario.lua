@@ -18,6 +18,7 @@ local core = require "vlock.core"
 local did_you_mean = require "vlock.text.did_you_mean"
 local exit = require "vlock.command.exit"
 local key_choice = require "vlock.lab.ask.key_choice"
+local names_of = require "vlock.text.names_of"
 
 local scenario = {}
 
@@ -42,15 +43,6 @@ local FIELDS = {
   combine = {},
   update = {},
 }
-
-local function names_of(fields)
-  local names = {}
-  for name in pairs(fields) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  return names
-end
 
 local switches = { [true] = true, [false] = false, yes = true, no = false, ["true"] = true,
   ["false"] = false }

@@ -6,6 +6,7 @@
 local core = require "vlock.core"
 local json = require "vlock.text.json"
 local lab_core = require "vlock.lab_core"
+local record_file = require "vlock.text.record_file"
 
 local now = core.now
 
@@ -14,7 +15,6 @@ local now = core.now
 local history_writer = { FORMAT = 2, LOST = "#lost", BEGINNING = '{"history":"vlock","format":' }
 
 local LONGEST_TEXT = 64 -- bytes of a value or a stamp that is written as it is
-local BUFFER = 65536 -- bytes
 
 -- A text as JSON. What is long or not plain ASCII is written as #HASH:BYTES: a run of large values
 -- would make a history of nothing else.
@@ -29,69 +29,31 @@ local function quoted(text, is_lost)
   return '"' .. text .. '"'
 end
 
-local File = {}
-File.__index = File
+local History = {}
+History.__index = History
 
 local Run = {}
 Run.__index = Run
 
-local function fail(path, reason)
-  error(("cannot write the history %s: %s"):format(path, tostring(reason):gsub("^.*: ", "")), 0)
-end
-
--- What cannot be written costs no run: nothing more is written then, and `close` says why.
-function File:write(...)
-  if self.failure then
-    return
-  end
-  local ok, reason = self.file:write(...)
-  self.failure = not ok and reason or nil
+--- A new history in this file; one that is there is overwritten. Raises where it cannot be written.
+function history_writer.create(path)
+  local file = record_file.create(path, "history", history_writer.BEGINNING)
+  return setmetatable({ file = file, runs = 0 }, History)
 end
 
 --- Writes out what is still in memory. Raises where that fails, or has failed before.
-function File:close()
-  local ok, reason = self.file:close()
-  if self.failure or not ok then
-    fail(self.path, self.failure or reason)
-  end
-end
-
--- Whatever stands in the file that is no history is not overwritten: somebody's policy, by a slip
--- of the hand. Opened so that a pipe does not wait for its reader.
-local function check_that_it_may_go(path)
-  local file, reason = io.open(path, "a+")
-  if not file then
-    fail(path, reason)
-  end
-  local size = file:seek("end")
-  if size and size > 0 and file:seek("set") then
-    local start = file:read(#history_writer.BEGINNING)
-    if start ~= history_writer.BEGINNING then
-      file:close()
-      error(("%s is there and is no history: it is not overwritten"):format(path), 0)
-    end
-  end
-  file:close()
-end
-
---- A new history in this file; one that is there is overwritten. Raises where it cannot be written.
-function history_writer.create(path)
-  check_that_it_may_go(path)
-  local file, reason = io.open(path, "w")
-  if not file then
-    fail(path, reason)
-  end
-  file:setvbuf("full", BUFFER)
-  return setmetatable({ path = path, file = file, runs = 0 }, File)
+function History:close()
+  self.file:close()
 end
 
 --- One more run in it. about: the fields of its header, a table: label, policy, store, server,
 -- scenario, seed.
-function File:run(about)
+function History:run(about)
   self.runs = self.runs + 1
   about.run = self.runs
   about.vlockrun = core.version
-  return setmetatable({ file = self, about = about, attempts = 0, reads = 0, began = now() }, Run)
+  return setmetatable({ file = self.file, about = about, attempts = 0, reads = 0, began = now() },
+    Run)
 end
 
 --- Writes the header. identity: how its states are told apart ("stamp", "value"; nil: they cannot
@@ -149,7 +111,7 @@ end
 
 --- Has what was written so far reach the file: whatever becomes of this process, it stands there.
 function Run:flush()
-  self.file.file:flush()
+  self.file:flush()
 end
 
 --- What stands after the last attempt.

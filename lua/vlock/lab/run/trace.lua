@@ -6,76 +6,43 @@
 
 local core = require "vlock.core"
 local json = require "vlock.text.json"
+local record_file = require "vlock.text.record_file"
 
 local now = core.now
 
 local trace = {}
 
 local BEGINNING = '{"displayTimeUnit":"ms","traceEvents":['
-local BUFFER = 65536 -- bytes
 
-local File = {}
-File.__index = File
+local Trace = {}
+Trace.__index = Trace
 
 local Run = {}
 Run.__index = Run
 
-local function fail(path, reason)
-  error(("cannot write the trace %s: %s"):format(path, tostring(reason):gsub("^.*: ", "")), 0)
-end
-
--- Somebody's policy is not overwritten by a slip of the hand.
-local function check_that_it_may_go(path)
-  local file, reason = io.open(path, "a+")
-  if not file then
-    fail(path, reason)
-  end
-  local size = file:seek("end")
-  local start = size and size > 0 and file:seek("set") and file:read(#BEGINNING)
-  file:close()
-  if start and start ~= BEGINNING then
-    error(("%s is there and is no trace: it is not overwritten"):format(path), 0)
-  end
-end
-
 --- A new trace in this file; one that is there is overwritten. Raises where it cannot be written.
 function trace.create(path)
-  check_that_it_may_go(path)
-  local file, reason = io.open(path, "w")
-  if not file then
-    fail(path, reason)
-  end
-  file:setvbuf("full", BUFFER)
-  local self = setmetatable({ path = path, file = file, runs = 0, separator = "\n" }, File)
-  self:write_text(BEGINNING)
-  return self
-end
-
--- What cannot be written costs no run: `close` says why.
-function File:write_text(...)
-  local ok, reason = self.file:write(...)
-  self.failure = self.failure or not ok and reason or nil
+  local file = record_file.create(path, "trace", BEGINNING)
+  file:write(BEGINNING)
+  return setmetatable({ file = file, runs = 0, separator = "\n" }, Trace)
 end
 
 -- One event: a text of JSON.
-function File:write_event(text)
-  self:write_text(self.separator, text)
+function Trace:write_event(text)
+  self.file:write(self.separator, text)
   self.separator = ",\n"
 end
 
 --- Writes the end of it. Raises where that, or anything before, could not be written.
-function File:close()
-  self:write_text("\n]}\n")
-  local ok, reason = self.file:close()
-  if self.failure or not ok then
-    fail(self.path, self.failure or reason)
-  end
+function Trace:close()
+  self.file:write("\n]}\n")
+  self.file:close()
 end
 
 --- One more run in it, from now on, of so many workers.
-function File:run(label, workers)
+function Trace:run(label, workers)
   self.runs = self.runs + 1
-  local run = setmetatable({ file = self, number = self.runs, began = now() }, Run)
+  local run = setmetatable({ trace = self, number = self.runs, began = now() }, Run)
   run:name("process_name", 0, ("run %d: %s"):format(self.runs, label))
   for worker = 1, workers do
     run:name("thread_name", worker, ("worker %d"):format(worker))
@@ -84,14 +51,14 @@ function File:run(label, workers)
 end
 
 function Run:name(what, worker, text)
-  self.file:write_event(('{"name":"%s","ph":"M","pid":%d,"tid":%d,"args":{"name":%s}}'):format(what,
-    self.number, worker, json.encode(text)))
+  self.trace:write_event(('{"name":"%s","ph":"M","pid":%d,"tid":%d,"args":{"name":%s}}')
+    :format(what, self.number, worker, json.encode(text)))
 end
 
 -- A span of a worker, from then till now.
 function Run:span(name, worker, started, arguments)
   local ended = now()
-  self.file:write_event(('{"name":"%s","ph":"X","pid":%d,"tid":%d,"ts":%.3f,"dur":%.3f,"args":%s}')
+  self.trace:write_event(('{"name":"%s","ph":"X","pid":%d,"tid":%d,"ts":%.3f,"dur":%.3f,"args":%s}')
     :format(name, self.number, worker, (started - self.began) * 1e6, (ended - started) * 1e6,
       arguments))
 end

@@ -1,5 +1,6 @@
 -- Elements of an HTML page, as texts: whatever comes from outside is escaped here.
 
+local names_of = require "vlock.text.names_of"
 local numbers = require "vlock.text.number"
 
 local html = {}
@@ -17,11 +18,7 @@ end
 
 --- <name …>inner</name>. inner: HTML, or a list of it; attributes: a table of texts, escaped here.
 function html.element(name, inner, attributes)
-  local names, pieces = {}, {}
-  for attribute in pairs(attributes or {}) do
-    names[#names + 1] = attribute
-  end
-  table.sort(names)
+  local names, pieces = names_of(attributes or {}), {}
   for i, attribute in ipairs(names) do
     pieces[i] = (' %s="%s"'):format(attribute, html.escaped(attributes[attribute]))
   end

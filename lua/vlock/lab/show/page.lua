@@ -10,6 +10,7 @@ local gnuplot = require "vlock.lab.plot.gnuplot"
 local html = require "vlock.lab.show.html"
 local json = require "vlock.text.json"
 local measures = require "vlock.lab.measure.measures"
+local names_of = require "vlock.text.names_of"
 local picture = require "vlock.lab.plot.picture"
 local page_style = require "vlock.lab.show.page_style"
 
@@ -256,11 +257,8 @@ local function scenario_field(name, value)
 end
 
 local function scenario(entries)
-  local common, names, shown = figures.common_scenario(entries), {}, {}
-  for name in pairs(common) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
+  local common, shown = figures.common_scenario(entries), {}
+  local names = names_of(common)
   for i, name in ipairs(names) do
     shown[i] = { (name:gsub("_", " ")), scenario_field(name, common[name]) }
   end
