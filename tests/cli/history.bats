@@ -116,7 +116,10 @@ assert all(r["commits"] == 100 for r in d["runs"])' "$output"
     "$vlockrun" --json --history h.jsonl -n 100M "$TOP/lua/backoff/full_jitter.lua" >out 2>err \
         3>&- &
     pid=$!
-    sleep 1
+    until [ -s h.jsonl ]; do # something of it is written, and more was done
+        kill -0 $pid
+        sleep 0.1
+    done
     kill -INT $pid
     status=0
     wait $pid || status=$?
@@ -124,7 +127,7 @@ assert all(r["commits"] == 100 for r in d["runs"])' "$output"
     verify --json h.jsonl
     [ "$status" -eq 0 ]
     python3 -c 'import json,sys; d=json.loads(sys.argv[1])["runs"][0]; r=json.load(open("out"))
-assert d["interrupted"] is True and d["commits"] == r["commits"] > 100 and d["attempts"] == r["attempts"]' "$output"
+assert d["interrupted"] is True and d["commits"] == r["commits"] > 0 and d["attempts"] == r["attempts"]' "$output"
 }
 
 @test "values that are long or no plain text are written as their hash, and verified all the same" {

@@ -53,7 +53,7 @@ policy=lua/backoff/full_jitter.lua
     valid lab --commits 300 -e '{ retry = { "attempts", max = 1 }, backoff = "none" }'
     valid lab --commits 100 -e \
         '{ scenario = { update = function(v) redis.call("NOSUCH") end }, backoff = "none" }'
-    valid lab --duration 20s --timeout 300ms "$TOP/$policy"
+    valid lab --duration 20s --timeout 1s "$TOP/$policy"
     cp "$TOP/tests/fixtures/stores/blind.lua" cheat.lua
     valid lab --commits 300 --store ./cheat.lua "$TOP/$policy"
     [ "$status" -eq 4 ]

@@ -44,15 +44,15 @@ script() {
 @test "each kind ends by --timeout, in a script and in a policy, and its server with it" {
     local kind name
     for kind in loop bomb match finalizer; do
-        begin "$kind" --timeout 300ms -e "$(script "${!kind}")"
+        begin "$kind" --timeout 1s -e "$(script "${!kind}")"
     done
-    begin closing --timeout 300ms -e "$(script "${finalizer/collectgarbage()/return 7}")"
+    begin closing --timeout 1s -e "$(script "${finalizer/collectgarbage()/return 7}")"
     start_server shared
     for kind in loop bomb match finalizer; do
         printf 'return { backoff = function() %s end }' "${!kind}" >"$kind.lua"
-        begin "$kind-policy" -u "$url" --timeout 1s -w 4 -n 100k --history "$kind.jsonl" "$kind.lua"
+        begin "$kind-policy" -u "$url" --timeout 2s -w 4 -n 100k --history "$kind.jsonl" "$kind.lua"
     done
-    finish 15 'line):1: the --timeout is over' 'line):1: the --timeout is over' \
+    finish 20 'line):1: the --timeout is over' 'line):1: the --timeout is over' \
         'the --timeout is over, and the script does not end' 'a finalizer (__gc)' 'does not end' \
         'loop.lua:1: the --timeout is over' 'bomb.lua:1: the --timeout is over' \
         'does not end' 'does not end'
@@ -88,7 +88,7 @@ script() {
     run -0 "$vlockrun" --max-memory 32M -e "local ok, why = pcall(function() $bomb end)
         return tostring(ok) .. ' ' .. why .. ' ' .. vlock.update('k', function() return 'fine' end)"
     [[ $output == *'false not enough memory fine'* ]]
-    run -1 timeout 10 "$vlockrun" --max-memory 32M --timeout 300ms -e "while true do pcall(function() $bomb end) end"
+    run -1 timeout 10 "$vlockrun" --max-memory 32M --timeout 1s -e "while true do pcall(function() $bomb end) end"
     [[ $output == *'the --timeout is over'* ]]
 }
 

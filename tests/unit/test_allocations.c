@@ -20,7 +20,7 @@
 #include "vlock.h"
 
 /* Of one try: the time-outs of an engine below, some of them in a row. */
-#define LONGEST_SECONDS 2.0
+#define LONGEST_SECONDS 5.0
 
 static vlock_engine *control; /* it owns the server, and looks at what stands there */
 static char server_url[128], proxy_url[64], cluster_url[64];
