@@ -12,7 +12,7 @@ local server_error = require "vlock.cell.server_error"
 local stamps = require "vlock.cell.stamp"
 
 local pcall_server, commit_server = redis.pcall, connections.commit
-local pcall_replica = connections.pcall_replica
+local ask_replica = connections.ask_replica
 local reads = 0 -- by which replies to reads are told apart
 
 -- The replies to a call with a token, of which each echoes it: a reply that belongs to another
@@ -101,13 +101,16 @@ local function run(call, script, cell, ...)
   return taught(call, script, cell, reply, stamp, ...)
 end
 
--- A replica has scripts of its own, which it forgets when it begins anew.
+-- What a replica says, which has scripts of its own; nil: nothing that can be believed. That is a
+-- value and the record of it, whole. That there is no value, or no record of it, may be half of what
+-- is just coming or going, as while a slot moves, and no state that ever was: and no stamp would
+-- tell that from one that is.
 local function read_at_replica(cell, ...)
-  local reply = pcall_replica("EVALSHA", read.sha1, 2, cell.key, cell.version_key, ...)
+  local reply = ask_replica("EVALSHA", read.sha1, 2, cell.key, cell.version_key, ...)
   if read:is_forgotten(reply) then
-    return pcall_replica("EVAL", read.source, 2, cell.key, cell.version_key, ...)
+    reply = ask_replica("EVAL", read.source, 2, cell.key, cell.version_key, ...)
   end
-  return reply
+  return reply and not reply.err and reply[1] and reply[2] > 0 and reply or nil
 end
 
 -- What a commit was that was made over theirs: what it wrote (nil: nobody knows that any more), and
@@ -204,8 +207,8 @@ end
 local function commit(cell, base, value, token, last, merge)
   local result, a, b = judged(last, false, way_of(merge)(cell, base, value, token,
     asked_after(last), false, merge))
-  if result == "conflict" and b and stamps.went_back(base, b) then
-    return "history_lost"
+  if result == "conflict" and b and not base.is_of_replica and stamps.went_back(base, b) then
+    return "history_lost" -- a replica may know what a new primary never had
   end
   return result, a, b
 end

@@ -359,6 +359,7 @@ static int arrived(lua_State *L, int status, lua_KContext context)
 }
 
 static int l_connection_call(lua_State *L);
+static int l_connection_pcall(lua_State *L);
 
 static int l_connection_commit(lua_State *L);
 
@@ -373,7 +374,7 @@ static bool begins_nowhere(lua_State *L, const struct vlock_connection *connecti
 /* Stack: 1 the connection, 2 … the command. */
 static int perform(lua_State *L, struct vlock_redis_library *library, enum manner manner)
 {
-    static const lua_CFunction again[] = {vlock_redis_pcall, l_connection_call,
+    static const lua_CFunction again[] = {l_connection_pcall, l_connection_call,
                                           l_connection_commit};
     bool raises = manner == RAISES;
     struct vlock_connection *connection = vlock_connection_check(L, 1);
@@ -425,7 +426,7 @@ static int l_connection_call(lua_State *L)
     return perform(L, vlock_redis_library(L), RAISES);
 }
 
-int vlock_redis_pcall(lua_State *L)
+static int l_connection_pcall(lua_State *L)
 {
     return perform(L, vlock_redis_library(L), RETURNS);
 }
@@ -475,7 +476,7 @@ static int l_told(lua_State *L)
 }
 
 const luaL_Reg vlock_redis_command_methods[] = {
-    {"call", l_connection_call}, {"pcall", vlock_redis_pcall}, {NULL, NULL}};
+    {"call", l_connection_call}, {"pcall", l_connection_pcall}, {NULL, NULL}};
 
 void vlock_redis_command_add_functions(lua_State *L)
 {

@@ -26,9 +26,6 @@ void vlock_redis_command_arrive(void *user, enum vlock_link_outcome outcome,
 bool vlock_redis_is_commit(const char *status, size_t length, const char *token,
                            size_t token_length);
 
-/* What pcall does, with the connection and the command on the stack. */
-int vlock_redis_pcall(lua_State *L);
-
 /* The slot of the command in the stack slots 2 … last, where slots matter; *crossing: its keys are
  * in several, and the error that says so is pushed. */
 int vlock_redis_command_slot(lua_State *L, const struct vlock_connection *connection, int last,

@@ -4,10 +4,10 @@
 
 #include <lua.h>
 
-/* Adds pcall_replica, on the present connection, to the table on top of the stack. As pcall, for a
- * command that changes nothing: it goes to a replica of the server in charge where one is known,
- * which may know an older state. Whatever else than a reply comes of that, the server in charge is
- * asked; but a replica that does not know a script says so (NOSCRIPT), and is to be told. */
+/* Adds ask_replica, on the present connection, to the table on top of the stack: for EVALSHA or
+ * EVAL of a script that changes nothing. It is called at a replica of the server in charge, which
+ * may know an older state; an error reply is returned as pcall does. nil: no replica is known, or
+ * none has answered in time. */
 void vlock_redis_replica_add_functions(lua_State *L);
 
 #endif

@@ -194,6 +194,7 @@ void vlock_route_avoid(struct vlock_route *route, int reader)
 {
     if ((size_t)reader < route->count)
         route->ways[reader].avoided_until_ns = vlock_clock_now() + AVOIDING_NS;
+    vlock_route_doubt(route); /* it may be none any more */
 }
 
 static bool begins_with(const char *text, const char *beginning)

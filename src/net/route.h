@@ -52,7 +52,7 @@ struct vlock_link *vlock_route_link(struct vlock_route *route, int slot, bool wa
  * NULL: no replica is known that has answered lately, or out of memory. */
 struct vlock_link *vlock_route_reader(struct vlock_route *route, int slot, int *reader);
 
-/* A reader did not answer: it is left alone for a while. */
+/* A reader did not answer: it is left alone for a while, and who is there is asked for. */
 void vlock_route_avoid(struct vlock_route *route, int reader);
 
 /* What an error reply, or an end without one, says of the way. */

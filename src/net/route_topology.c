@@ -61,7 +61,7 @@ struct vlock_topology {
     struct slot_map map, told;
     int home; /* for commands without a key */
     bool is_known, is_doubted;
-    bool logs_in; /* to sentinels */
+    bool logs_in; /* to the sentinel that it asks */
     /* The turn under way: whom it asks, and what. */
     struct vlock_link *asked;
     int64_t asked_until_ns;
@@ -393,6 +393,7 @@ static void ask_next(struct vlock_topology *topology)
             place_to_ask(topology, topology->candidate++ % places_to_ask(topology));
         bool asks_sentinels = topology->url.topology == VLOCK_URL_SENTINEL;
         topology->question = asks_sentinels ? ASKS_PRIMARY : ASKS_SHARDS;
+        topology->logs_in = false; /* each has a mind of its own */
         if (connect_to(topology, place.host, place.port)) {
             topology->candidates_left--;
             ask(topology, topology->question);

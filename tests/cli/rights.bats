@@ -18,6 +18,7 @@ allow() {
     cat >all.lua <<'END'
 local function add(value) return (tonumber(value) or 0) + 1 end
 local lifetimes = { ttl = "5s", expire = "100s" }
+assert(vlock.update("cart:0", add, { read_from = "replica" })) -- there is none
 for _ = 1, 2 do
   assert(vlock.update("cart:1", add))
   assert(vlock.update("cart:2", add, lifetimes))

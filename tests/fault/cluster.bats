@@ -292,6 +292,14 @@ at_replica() {
     "$vlockrun" -u "$url" -e "return vlock.get('$1', { read_from = 'replica' })"
 }
 
+# cut_replicas: they serve on, and hear no more of their primaries.
+cut_replicas() {
+    replicas CONFIG SET masteruser nobody masterauth nothing
+    for port in $(cut -d' ' -f1 "$scratch/cluster/nodes"); do
+        redis-cli -p "$port" CLIENT KILL TYPE replica
+    done
+}
+
 @test "an update may begin with the old state that a replica knows: a conflict, and no loss" {
     start_cluster
     "$vlockrun" -u "$url" -e 'for _, key in ipairs { "{k}a", "{k}b" } do
@@ -300,10 +308,7 @@ at_replica() {
     for _ in $(seq 100); do
         [ "$(at_replica '{k}b')" != old ] || break
     done
-    replicas CONFIG SET masteruser nobody masterauth nothing
-    for port in $(cut -d' ' -f1 "$scratch/cluster/nodes"); do
-        redis-cli -p "$port" CLIENT KILL TYPE replica
-    done
+    cut_replicas
     run --separate-stderr -0 "$vlockrun" -u "$url" -e '
         for _, key in ipairs { "{k}a", "{k}b" } do
             vlock.update(key, function() return "new" end)
@@ -325,6 +330,68 @@ at_replica() {
         return table.concat(seen, ", ")'
     echo "$output $stderr"
     [ "$output" = $'old\tnew\nnew and more\t3\nnew\t2\nfalse\tit was new\nold, new, old, new' ]
+}
+
+@test "what a replica knows by halves, or the primary never had, is not believed" {
+    start_cluster
+    # cell {k}gone: the record alone is there, {k}none: nothing, {k}ahead: a later state.
+    run --separate-stderr -0 "$vlockrun" -u "$url" -e '
+        local function set(key, value)
+            assert(vlock.update(key, function() return value end))
+        end
+        set("{k}gone", "1")
+        vlock.delete("{k}gone")
+        set("{k}ahead", "1")
+        local kept = { redis.call("DUMP", "{k}ahead"), redis.call("DUMP", "{k}ahead:v") }
+        set("{k}ahead", "2")
+        set("{k}ahead", "3")
+        for i = 1, 200 do
+            if vlock.get("{k}ahead", { read_from = "replica" }) == "3" then break end
+            vlock.sleep(0.01)
+        end
+        io.open("value", "wb"):write(kept[1])
+        io.open("record", "wb"):write(kept[2])'
+    cut_replicas
+    run --separate-stderr -0 "$vlockrun" -u "$url" -e '
+        redis.call("SET", "{k}gone", "41")
+        redis.call("SET", "{k}none", "41")
+        redis.call("RESTORE", "{k}ahead", 0, io.open("value", "rb"):read("a"), "REPLACE")
+        redis.call("RESTORE", "{k}ahead:v", 0, io.open("record", "rb"):read("a"), "REPLACE")'
+    run --separate-stderr -0 "$vlockrun" -u "$url" -e '
+        for _, key in ipairs { "{k}gone", "{k}none", "{k}ahead" } do
+            print((vlock.get(key, { read_from = "replica" })))
+            print((vlock.update(key, function(value)
+                return (value or 0) + 1
+            end, { read_from = "replica", deadline = 5 })))
+        end'
+    echo "$output $stderr"
+    [ "$output" = $'41\n42\n41\n42\n3\n2' ]
+}
+
+@test "updates that begin at replicas lose nothing while their slot moves" {
+    start_cluster
+    cat >count.lua <<'END'
+local value, outcome
+for _ = 1, tonumber(ARGV[1]) do
+    value, outcome = vlock.update("count", function(v) return (v or 0) + 1 end,
+        { read_from = "replica" })
+    assert(value, tostring(outcome))
+end
+END
+    "$vlockrun" -u "$url" count.lua , 1
+    "$TOP/tests/fixtures/cluster.py" move "$scratch/cluster" >moved 2>err 3>&- &
+    mover=$!
+    for i in 1 2 3 4; do
+        for _ in $(seq 25); do timeout 60 "$vlockrun" -u "$url" count.lua , 4; done 3>&- &
+        counters+=($!)
+    done
+    for counter in "${counters[@]}"; do
+        wait "$counter"
+    done
+    kill $mover
+    wait $mover
+    [ "$(tail -n 1 moved)" -ge 2 ]
+    [ "$("$vlockrun" -u "$url" -e 'return (vlock.get("count"))')" -eq 401 ]
 }
 
 @test "replicas that are read from may stand still, and go" {
@@ -353,7 +420,9 @@ END
     for port in "${ports[@]}"; do
         kill -STOP "$(awk -v port="$port" '$1 == port { print $2 }' "$scratch/cluster/nodes")"
     done
-    sleep 0.5
+    run --separate-stderr -0 "$vlockrun" -u "$url" -e 'return (vlock.update("other",
+        function() return "made" end, { read_from = "replica", deadline = 0.5 }))'
+    [ "$output" = made ]
     for port in "${ports[@]}"; do
         nodes kill "$port"
     done

@@ -113,6 +113,13 @@ is_true() {
     ping ''
     [ "$status" -eq 3 ]
     [[ $stderr == *"NOAUTH "* ]]
+    # Each has a mind of its own: this one wants another login, the next ones none.
+    redis-cli -p "$sentinel" --pass s3cret --no-auth-warning ACL SETUSER default resetpass '>other'
+    for i in 1 2; do
+        redis-cli -p $((sentinel + i)) --pass s3cret --no-auth-warning ACL SETUSER default nopass
+    done
+    ping :s3cret@
+    [ "$status" -eq 0 ]
     ping :wr0ng@
     [ "$status" -eq 3 ]
     [[ $stderr == *"WRONGPASS "* ]]

@@ -254,3 +254,13 @@ describe("the rest of redis", function()
     assert.are.same({ 1, 2 }, cjson.decode("[1,2]"))
   end)
 end)
+
+it("only scripts are asked of a replica: what would change a connection is not", function()
+  local ask = require("vlock.redis_core").ask_replica
+  assert.is_nil(ask("EVAL", "return 1", 0)) -- of a single server there is none
+  for _, command in ipairs { "SUBSCRIBE", "MULTI", "GET" } do
+    local ok, reason = pcall(ask, command, "x")
+    assert.is_false(ok)
+    assert.matches("EVALSHA or EVAL", reason)
+  end
+end)

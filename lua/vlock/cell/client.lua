@@ -119,7 +119,9 @@ function Client:get(key, opts)
   local plan = self:plan(key, opts)
   local cell = cell_of(plan, key)
   local base = states.read(self.session, plan, cell, core.now(), plan.reads_from_replica)
-  self.session:note_seen(cell, base.is_present and base.stamp or nil)
+  if not (plan.reads_from_replica and self.session:has_seen_later(cell, plan.store, base)) then
+    self.session:note_seen(cell, base.is_present and base.stamp or nil)
+  end
   return plan.codec.decode(base.value), base.version, base.stamp
 end
 

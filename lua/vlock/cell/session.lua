@@ -190,6 +190,13 @@ function Session:note_seen(cell, stamp)
   kept.see(self:about(cell), stamp)
 end
 
+--- Whether the value that was read last is of a later version than this state, which a replica
+-- told.
+function Session:has_seen_later(cell, store, base)
+  local seen = kept.seen(self:about(cell))
+  return seen ~= nil and store.version(seen) > base.version
+end
+
 --- Whether the value that was read last had this stamp.
 function Session:has_seen(cell, stamp)
   return kept.seen(self:about(cell)) == stamp

@@ -51,6 +51,7 @@ end
 local function decide_on_read(session, plan, cell, fn, started, may_be_older)
   if may_be_older then
     local base = state.read(session, plan, cell, started, true)
+    base.is_of_replica = true
     -- What is not written is not compared: that, and an error, count for nothing on an older state.
     local ok, decision, text, wanted = pcall(plan.compute, plan, fn, base.value, base.version, true)
     if ok and decision == "write" then

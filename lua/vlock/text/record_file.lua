@@ -54,7 +54,8 @@ end
 
 --- Writes out what is still in memory.
 function File:flush()
-  self.file:flush()
+  local ok, reason = self.file:flush()
+  self.failure = self.failure or not ok and reason or nil
 end
 
 --- The same, at the end. Raises where that fails, or has failed before.
