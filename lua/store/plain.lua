@@ -102,9 +102,9 @@ local function run(call, script, cell, ...)
 end
 
 -- What a replica says, which has scripts of its own; nil: nothing that can be believed. That is a
--- value and the record of it, whole. That there is no value, or no record of it, may be half of what
--- is just coming or going, as while a slot moves, and no state that ever was: and no stamp would
--- tell that from one that is.
+-- value and the record of it. That there is no value, or no record, may be half of what is just
+-- coming or going, as while a slot moves, and no state that ever was: and no stamp would tell that
+-- from one that is.
 local function read_at_replica(cell, ...)
   local reply = ask_replica("EVALSHA", read.sha1, 2, cell.key, cell.version_key, ...)
   if read:is_forgotten(reply) then

@@ -28,7 +28,8 @@ static lua_KContext context_of(int tries, int reader)
     return (lua_KContext)tries * READERS + reader + 1; /* VLOCK_NO_READER is -1 */
 }
 
-/* Whether the reply on top of the stack says that this replica is of no use, whatever it is asked. */
+/* Whether the reply on top of the stack says that this replica is of no use, whatever it is
+ * asked. */
 static bool is_of_no_use(lua_State *L)
 {
     static const char *const beginnings[] = {"LOADING ", "MASTERDOWN ", "MOVED ", "CLUSTERDOWN ",
