@@ -11,6 +11,11 @@ setup() {
 }
 
 teardown() {
+    end_test
+}
+
+# Ends what the test has started, and removes its folder.
+end_test() {
     local pid
     for pid in "${servers[@]}"; do
         kill -CONT "$pid" 2>/dev/null || true

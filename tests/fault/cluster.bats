@@ -28,8 +28,7 @@ nodes() {
 teardown() {
     # shellcheck disable=SC2046 # processes are words
     [ ! -e "$scratch/cluster/nodes" ] || kill -KILL $(nodes pids) 2>/dev/null || true
-    cd /
-    rm -rf "$scratch"
+    end_test
 }
 
 # lab OPTION …: a run of the lab in the cluster, whose JSON is in $output. Its workers pause, so
