@@ -144,12 +144,14 @@ local function first(reader, entry)
   reader.sink.first(entry)
 end
 
+-- That a key may have a line here, which makes it a touched one.
 local function check_key(reader, key)
   local state = reader.run.keys[key]
-  if state ~= "begun" then
+  if state ~= "begun" and state ~= "touched" then
     reader:fail(state and "key '%s' had its last state already" or "key '%s' has no first state",
       key)
   end
+  reader.run.keys[key] = "touched"
 end
 
 local OUTCOMES = { committed = true, conflict = true, unknown = true, error = true }
@@ -195,7 +197,8 @@ end
 
 local function finish(reader, entry)
   for key, state in pairs(reader.run.keys) do
-    if state ~= "ended" then
+    -- A run that somebody interrupted does not look at what it never touched.
+    if state == "touched" or state == "begun" and not entry.interrupted then
       reader:fail("the run ends, and key '%s' has no last state", key)
     end
   end

@@ -107,12 +107,13 @@ local function new(list, store, about)
   return self
 end
 
--- The record of a key, which is opened when it is first asked for; nil where states cannot be told
--- apart.
+-- The record of a key, which is opened when it is first asked for; false where states cannot be
+-- told apart.
 function Recorder:record(key)
   local record = self.records[key]
-  if not record and self.identity then
-    record = key_records.new(self.identity, self.is_counter, self.merges)
+  if record == nil then
+    record = self.identity and key_records.new(self.identity, self.is_counter, self.merges)
+      or false
     self.records[key] = record
   end
   return record
@@ -218,7 +219,7 @@ end
 function Recorder:verify(store, seen)
   local list, grown = {}, 0
   for_each(self.cells, function(cell)
-    if seen.is_interrupted and not self.records[cell.key] then
+    if seen.is_interrupted and self.records[cell.key] == nil then
       return -- nobody touched it, and somebody waits for the report
     end
     local first, last = self.first[cell.key], read_state(store, cell)

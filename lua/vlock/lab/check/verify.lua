@@ -131,12 +131,13 @@ end
 local function judge(run)
   local list = {}
   run.culprits = {}
-  for i, key in ipairs(run.keys) do
-    if run.records[key] then
-      local record, lines = run.records[key], run.lines[key]
-      list[i] = record:check(run.first[key], run.last[key])
+  for _, key in ipairs(run.keys) do
+    local record, last = run.records[key], run.last[key]
+    if record and last then -- without a last state nobody touched it
+      local lines, found = run.lines[key], record:check(run.first[key], last)
       table.move(record.placed or {}, 1, #(record.placed or {}), #lines + 1, lines)
-      add_culprits(run, key, list[i])
+      add_culprits(run, key, found)
+      list[#list + 1] = found
     end
   end
   run.found = verdict.sum(list, not run.header.identity and run.header.not_verified or nil)
