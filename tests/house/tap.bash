@@ -48,11 +48,8 @@ texts() {
 
 # shell_files: those that a shell runs, told by their first line or their name.
 shell_files() {
-    texts | while read -r file; do
-        case $file in
-        *.bats | tests/cli/*) ;; # bats reads them itself
-        *.bash) echo "$file" ;;
-        *) if head -n 1 "$file" | grep -qE '^#!.*(/| )(ba|da)?sh( |$)'; then echo "$file"; fi ;;
-        esac
-    done
+    # What bats runs it reads itself.
+    texts | grep -vE '\.bats$|^tests/cli/' | xargs -d '\n' awk '
+        FILENAME ~ /\.bash$/ || FNR == 1 && /^#!.*(\/| )(ba|da)?sh( |$)/ { print FILENAME }
+        { nextfile }'
 }
