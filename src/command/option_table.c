@@ -12,6 +12,8 @@ const struct vlock_option vlock_options_known[] = {
      "redis+cluster://host[:port],... for a cluster; redis+sentinel://host[:port],.../service[/db] "
      "for a service with sentinels; default for scripts: "
      "$VLOCK_REDIS_URL, else, and for policies always, a private empty server"},
+    {"cluster", 0, FORM_NONE, NULL,
+     "the servers of --url are nodes of a cluster, as redis+cluster:// says it too"},
     {"password-file", 0, FORM_FILE, "FILE",
      "its first line is the password, where the URL has none ($REDISCLI_AUTH does too)"},
     {"cacert", 0, FORM_FILE, "FILE",

@@ -59,12 +59,6 @@ static int check_form(const struct vlock_option *option, const char *value,
     if (result == 0 && strcmp(option->name, "max-memory") == 0 && count < LEAST_MEMORY)
         result = vlock_error_set(&reason, VLOCK_ERR_USAGE,
                                  "\"%.40s\" is too little for anything to run: at least 1M", value);
-    if (option->form == FORM_URL) {
-        struct vlock_url url;
-        result = vlock_url_parse(value, &url, &reason);
-        if (result == 0)
-            vlock_url_clear(&url);
-    }
     return result == 0
                ? 0
                : vlock_error_set(error, VLOCK_ERR_USAGE, "--%s: %s", option->name, reason.message);
@@ -82,6 +76,7 @@ static long place_of(const char *name, bool is_flag)
         {"eval", true, offsetof(struct vlock_command_line, has_chunk)}, /* that there is one */
         {"json", true, offsetof(struct vlock_command_line, wants_json)},
         {"version", true, offsetof(struct vlock_command_line, wants_version)},
+        {"cluster", true, offsetof(struct vlock_command_line, is_cluster)},
         {"insecure", true, offsetof(struct vlock_command_line, is_insecure)},
         {"url", false, offsetof(struct vlock_command_line, url)},
         {"password-file", false, offsetof(struct vlock_command_line, password_file)},
@@ -177,6 +172,43 @@ static int take_topic(struct vlock_command_line *line, struct vlock_error *error
     return 0;
 }
 
+/* With --cluster: the servers of --url are nodes of a cluster, as its scheme may say itself. */
+static int name_cluster(struct vlock_command_line *line, struct vlock_error *error)
+{
+    if (!line->url)
+        return vlock_error_set(error, VLOCK_ERR_USAGE,
+                               "--cluster needs --url, with one or more of its nodes: a private "
+                               "server is no cluster");
+    size_t scheme = strcspn(line->url, "+:"), size = strlen(line->url) + sizeof "+cluster";
+    const char *rest = line->url + scheme;
+    if (strncmp(rest, "://", 3) != 0 || strncasecmp(line->url, "unix:", 5) == 0)
+        return 0; /* it says what it is, or is none */
+    line->url_of_cluster = malloc(size);
+    if (!line->url_of_cluster)
+        return vlock_error_set(error, VLOCK_ERR_MEMORY, "out of memory");
+    snprintf(line->url_of_cluster, size, "%.*s+cluster%s", (int)scheme, line->url, rest);
+    for (size_t i = 0; i < line->option_words; i++)
+        if (line->options[i] == line->url)
+            line->options[i] = line->url_of_cluster;
+    line->url = line->url_of_cluster;
+    return 0;
+}
+
+static int check_url(struct vlock_command_line *line, struct vlock_error *error)
+{
+    struct vlock_error reason;
+    struct vlock_url url;
+    if (vlock_url_parse(line->url, &url, &reason) != 0)
+        return vlock_error_set(error, VLOCK_ERR_USAGE, "--url: %s", reason.message);
+    bool leads_to_one = url.topology == VLOCK_URL_CLUSTER;
+    vlock_url_clear(&url);
+    if (line->is_cluster && !leads_to_one)
+        return vlock_error_set(error, VLOCK_ERR_USAGE,
+                               "--cluster: neither sentinels nor Unix sockets lead to a cluster: "
+                               "name nodes in --url, as redis://HOST:PORT,HOST:PORT");
+    return 0;
+}
+
 static int parse(int argc, char **argv, struct vlock_command_line *line, struct vlock_error *error)
 {
     int at;
@@ -199,6 +231,10 @@ static int parse(int argc, char **argv, struct vlock_command_line *line, struct 
     while (at < argc)
         line->words[line->word_count++] = argv[at++];
     line->is_bare = line->word_count == 0 && !line->has_chunk;
+    if (line->is_cluster && name_cluster(line, error) != 0)
+        return -1;
+    if (line->url && check_url(line, error) != 0)
+        return -1;
     return has_verb ? take_topic(line, error) : 0;
 }
 
@@ -215,8 +251,12 @@ int vlock_command_line_parse(int argc, char **argv, struct vlock_command_line *l
 
 void vlock_command_line_clear(struct vlock_command_line *line)
 {
+    if (line->url_of_cluster)
+        explicit_bzero(line->url_of_cluster, strlen(line->url_of_cluster));
+    free(line->url_of_cluster);
     free(line->options);
     free(line->words);
     line->options = line->words = NULL;
+    line->url = line->url_of_cluster = NULL;
     line->option_words = line->word_count = 0;
 }

@@ -13,11 +13,13 @@
 #include "vlock_error.h"
 
 struct vlock_command_line {
-    const char *url;           /* --url, else NULL */
+    const char *url;           /* --url, with --cluster that of a cluster; else NULL */
+    char *url_of_cluster;      /* its text, where --cluster changed it; else NULL */
     const char *password_file; /* --password-file, else NULL */
     /* --cacert, --cert, --cert-key, --sni, else NULL; --insecure */
     const char *ca, *certificate, *certificate_key, *server_name;
     bool is_insecure;
+    bool is_cluster;           /* --cluster */
     uint64_t seed;             /* 0: not given */
     int64_t timeout_ns;        /* 0: none */
     double busy_poll;          /* seconds; negative: none; 0: the default */

@@ -92,6 +92,15 @@ load environment
     run "$vlockrun" -u redis+elsewhere://:secret@nowhere -e 1
     [ "$status" -eq 2 ]
     [[ $output == *"--url: bad URL: it begins with no scheme that is known; it looks like redis://HOST:PORT/DB, redis+cluster://"* ]]
+    run "$vlockrun" --cluster -e 1
+    [ "$status" -eq 2 ]
+    [[ $output == *"--cluster needs --url, with one or more of its nodes: a private server is no cluster"* ]]
+    local single
+    for single in unix:///nowhere/at/all redis+sentinel://h/service; do
+        run "$vlockrun" -u "$single" --cluster -e 1
+        [ "$status" -eq 2 ]
+        [[ $output == *"neither sentinels nor Unix sockets lead to a cluster: name nodes in --url, as redis://HOST:PORT,HOST:PORT"* ]]
+    done
     run "$vlockrun" -u 'redis://u:secret@h:99999' -e 1
     [ "$status" -eq 2 ]
     [[ $output == *"--url: bad URL: "* && $output != *secret* ]]

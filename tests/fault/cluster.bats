@@ -451,6 +451,16 @@ END
     echo "$status $stderr"
     [ "$status" -eq 3 ]
     [[ $stderr == *"its URL begins with redis+cluster://"* ]]
+    # What the scheme may say, --cluster says too, of every URL that can lead to a cluster.
+    for right in "$wrong" "redis+cluster://127.0.0.1:$port" \
+        "valkey://127.0.0.1:1,127.0.0.1:$port"; do
+        run --separate-stderr timeout 20 "$vlockrun" --cluster -u "$right" --json -n 99 -k 9 \
+            full_jitter
+        echo "$right: $status $output $stderr"
+        [ "$status" -eq 0 ]
+        [[ $output == *'+cluster://127.0.0.1:'* ]]
+    done
+    [ -z "$(keys_left)" ]
     # One of several is enough.
     run --separate-stderr -0 "$vlockrun" -u "redis+cluster://127.0.0.1:1,127.0.0.1:$port" -e 'return redis.call("SET", "a", 1)'
     [ "$output" = OK ]
