@@ -5,11 +5,13 @@
 
 load environment
 
-# value NAME: of the JSON in $output.
+# value NAME …: of the JSON in $output, a line each.
 value() {
-    python3 -c 'import json,sys; d=json.loads(sys.argv[1])
-for k in sys.argv[2].split("."): d=d[int(k) if k.isdigit() else k]
-print(json.dumps(d) if not isinstance(d,str) else d)' "$output" "$1"
+    python3 -c 'import json,sys
+for name in sys.argv[2:]:
+    d=json.loads(sys.argv[1])
+    for k in name.split("."): d=d[int(k) if k.isdigit() else k]
+    print(json.dumps(d) if not isinstance(d,str) else d)' "$output" "$@"
 }
 
 # by_value NAME: the cheat, without `version`.
@@ -18,12 +20,12 @@ by_value() {
         "$TOP/tests/fixtures/stores/$1.lua" >"$1.lua"
 }
 
-FINDINGS="lost_updates duplicated unreported altered missing out_of_order stale_reads"
+FINDINGS=(lost_updates duplicated unreported altered missing out_of_order stale_reads)
 
 # is_caught STORE OPTION … -- FINDING …: the run ends with 4 and so does verify, each with these
 # findings and no other.
 is_caught() {
-    local store=$1 options=() name found
+    local store=$1 options=() found
     shift
     while [ "$1" != -- ]; do options+=("$1"); shift; done
     shift
@@ -32,14 +34,14 @@ is_caught() {
     echo "run: $status $output $stderr"
     [ "$status" -eq 4 ]
     [ "$(value verified)" = false ]
-    for name in "$@"; do [ "$(value "$name")" -gt 0 ]; done
-    found=$(for name in $FINDINGS; do value "$name"; done | xargs)
+    no grep -qx 0 <<<"$(value "$@")"
+    found=$(value "${FINDINGS[@]}")
     run --separate-stderr timeout 60 "$vlockrun" verify --json h.jsonl
     echo "verify: $status $output $stderr"
     [ "$status" -eq 4 ]
     [ "$(value verified)" = false ]
-    [ "$found" = "$(for name in $FINDINGS; do value "runs.0.$name"; done | xargs)" ]
-    [ "$(value runs.0.culprits.0 | grep -c '"line": [1-9]')" -eq 1 ]
+    [ "$found" = "$(value "${FINDINGS[@]/#/runs.0.}")" ]
+    [[ $(value runs.0.culprits.0) == *'"line": '[1-9]* ]]
 }
 
 cheats=$BATS_TEST_DIRNAME/../fixtures/stores
