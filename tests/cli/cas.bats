@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # The core script as a client in any language meets it: sent by redis-cli, to a server that expires,
-# or is a cluster. One that refuses is in tests/lua/cas_refusals_spec.lua; what the article's script
+# or is a cluster. What is refused is in tests/lua/cas_refusals_spec.lua; what the article's script
 # gets wrong in tests/lua/cas_spec.lua, but for the cluster, which is here.
 
 load environment
@@ -113,43 +113,6 @@ cas_limited() {
     done
 }
 
-@test "what is no argument of ours is refused, and the token echoed" {
-    start_server s
-    committed 1:pw.1:w.1 a 1 0 w.1
-    for lifetime in abc -1 +1 1.5 1e3 007 00 ' 1' 0x10 3153600001 99999999999999999999; do
-        untouched '^\(error\) VLOCK the lifetime .*[^)]$' cas b 2 "$lifetime"
-        untouched '^\(error\) VLOCK the lifetime .* \(token w\.2\)$' cas b 2 "$lifetime" w.2
-    done
-    for version in '' 0 -1 +2 02 2.0 2e0 0x2 ' 2' '2 ' x 9007199254740992 9007199254740993 \
-        10000000000000000 99999999999999999999; do
-        untouched '^\(error\) VLOCK the version \(ARGV\[2\]\) .* \(token w\.2\)$' cas b "$version" \
-            0 w.2
-    done
-    for token in 'a b' a:b 'a(b' $'a\nb' "$(printf 'x%.0s' {1..65})"; do
-        untouched '^\(error\) VLOCK the token \(ARGV\[4\]\) [^(]*$' cas b 2 0 "$token"
-    done
-    for flags in NX 'PX' 'PX 0' 'PX 05' 'PX -1' 'PX x' 'PX 99999999999999' 'del' 'DEL x' 'PX 5 5'; \
-        do
-        # shellcheck disable=SC2086 # words
-        untouched '^\(error\) VLOCK unknown flag.* \(token w\.2\)$' cas b 2 0 w.2 '' $flags
-    done
-    untouched '^\(error\) VLOCK the flags DEL and PX exclude each other' cas b 2 0 w.2 '' DEL PX 5
-    untouched '^\(error\) VLOCK takes a value' cas b
-    untouched '^\(error\) VLOCK takes a value' cas
-    for keys in "0" "1 $K" "4 $K $V x y"; do
-        # shellcheck disable=SC2086
-        untouched 'VLOCK takes 2 keys.*; got [014]' cli --no-raw EVAL "$CAS" \
-            $keys b 2
-        # shellcheck disable=SC2086
-        untouched 'VLOCK takes 2 keys.*; got [014]' cli --no-raw EVAL "$READ" \
-            $keys
-    done
-    untouched '^\(error\) VLOCK the value.s key and the version.s key must differ' \
-        cli --no-raw EVAL "$CAS" 2 "$K" "$K" b 2
-    longest=$(printf 'x%.0s' {1..64})
-    committed "2:pw.1:$longest" b 2 '' "$longest"
-}
-
 @test "the record's lifetime is renewed by each commit, lifted by 0, never shortened" {
     start_server s
     committed 1:ew.1:w.1 a 1 100 w.1
@@ -200,68 +163,6 @@ END
     cli SET "$V" 0 >/dev/null
     [ "$(read_cell)" = $'1) (nil)\n2) (integer) 0\n3) "0"' ]
     committed 1:pw.1:w.1 a 1 0 w.1 0
-}
-
-@test "a version's key that holds anything else is left alone, and the error says what it is" {
-    start_server s
-    cli SET "$K" a >/dev/null
-    while read -r kind make; do
-        cli DEL "$V" >/dev/null
-        # shellcheck disable=SC2086
-        cli ${make//V/$V} >/dev/null
-        [ "$(cli TYPE "$V")" = "$kind" ]
-        for version in 1 2 8; do
-            untouched "^\(error\) VLOCK the version's key holds .*a $kind.*: name another key, or delete this one \(token w.1\)" \
-                cas b "$version" 0 w.1
-        done
-        untouched "^\(error\) VLOCK the version's key holds .*a $kind.*: name another key, or delete this one" read_cell
-    done <<'END'
-list RPUSH V x
-set SADD V 1
-zset ZADD V 1 1
-stream XADD V 1-1 s 1
-string SET V hello
-string SET V 1.5
-string SET V -1
-string SET V 007
-string SET V 7:pw.1:w.1
-string SETBIT V 1 0
-hash HSET V t 1:pw.1:w.1
-hash HSET V s 1
-hash HSET V s 0:pw.1:w.1
-hash HSET V s 01:pw.1:w.1
-hash HSET V s 1:w.1:w.1
-hash HSET V s 1:pw.1
-END
-}
-
-@test "a value's key of another type is refused, whatever is asked" {
-    start_server s
-    cli RPUSH "$K" x >/dev/null
-    for arguments in '1 0' '1 100 w.1 0' '1 0 w.1 0 DEL' '1 0 w.1 0 PX 50' '5 0'; do
-        # shellcheck disable=SC2086
-        untouched '^\(error\) WRONGTYPE' cas b $arguments
-    done
-    untouched '^\(error\) WRONGTYPE' read_cell
-}
-
-@test "versions are exact up to the last, and refused beyond" {
-    start_server s
-    cli HSET "$V" s 9007199254740989:pw.0:w.0 >/dev/null
-    committed 9007199254740990:pw.0:w.1 a 9007199254740990 0 w.1
-    untouched '2\) \(integer\) 9007199254740990' cas b 9007199254740990
-    committed 9007199254740991:pw.0:w.2 a 9007199254740991 0 w.2
-    [[ $(read_cell) == *'2) (integer) 9007199254740991'* ]]
-    untouched 'VLOCK the version 9007199254740991 is too large' cas b 9007199254740991 0 w.3
-    for version in 9007199254740992 9007199254740993 10000000000000000 99999999999999999999; do
-        for make in "HSET $V s $version:pw.0:w.0" "SET $V $version"; do
-            cli DEL "$V" >/dev/null
-            # shellcheck disable=SC2086
-            cli $make >/dev/null
-            untouched "^\(error\) VLOCK the version $version is too large" cas b 9007199254740991
-            untouched "^\(error\) VLOCK the version $version is too large" read_cell
-        done
-    done
 }
 
 @test "the value keeps its lifetime, gets one, and loses it when deleted" {

@@ -1,5 +1,6 @@
 -- The core script at a server that refuses it something half-way: a user without a right, memory at
--- its limit, a replica, missing replicas. All of a commit is done, or nothing of it.
+-- its limit, a replica, missing replicas. All of a commit is done, or nothing of it. And what the
+-- script refuses itself: wrong arguments, keys that hold something else, versions too large.
 
 local own_server = require "own_server"
 
@@ -8,7 +9,7 @@ local function read_file(path)
   return file:read("a")
 end
 
-local SCRIPT = read_file("lua/cas.lua")
+local SCRIPT, READ = read_file("lua/cas.lua"), read_file("lua/read.lua")
 local K, V = "cell", "{cell}:v"
 
 local server = own_server.start("")
@@ -124,3 +125,131 @@ for trouble, refusal in pairs({ ["CONFIG SET maxmemory 1"] = "OOM",
     end
   end)
 end
+
+-- The script refuses this call, with an error that matches, and writes nothing.
+local function refuses(pattern, script, ...)
+  local before, reply = state(), control:pcall("EVAL", script, ...)
+  assert.matches(pattern, reply.err)
+  assert.are.same(before, state())
+end
+
+it("what is no argument of ours is refused, and the token echoed", function()
+  local function refuses_words(pattern, ...)
+    refuses("^VLOCK " .. pattern, SCRIPT, 2, K, V, ...)
+  end
+  control:call("FLUSHALL")
+  local reply = control:call("EVAL", SCRIPT, 2, K, V, "a", 1, 0, "w.1")
+  assert.are.equal("OK 1:pw.1:w.1", reply.ok)
+  for _, lifetime in ipairs { "abc", "-1", "+1", "1.5", "1e3", "007", "00", " 1", "0x10",
+    "3153600001", "99999999999999999999" } do
+    refuses_words("the lifetime .*[^)]$", "b", 2, lifetime)
+    refuses_words("the lifetime .* %(token w%.2%)$", "b", 2, lifetime, "w.2")
+  end
+  for _, version in ipairs { "", "0", "-1", "+2", "02", "2.0", "2e0", "0x2", " 2", "2 ", "x",
+    "9007199254740992", "9007199254740993", "10000000000000000", "99999999999999999999" } do
+    refuses_words("the version %(ARGV%[2%]%) .* %(token w%.2%)$", "b", version, 0, "w.2")
+  end
+  for _, token in ipairs { "a b", "a:b", "a(b", "a\nb", ("x"):rep(65) } do
+    refuses_words("the token %(ARGV%[4%]%) [^(]*$", "b", 2, 0, token)
+  end
+  for _, flags in ipairs { "NX", "PX", "PX 0", "PX 05", "PX -1", "PX x", "PX 99999999999999",
+    "del", "DEL x", "PX 5 5" } do
+    refuses_words("unknown flag.* %(token w%.2%)$", "b", 2, 0, "w.2", "",
+      table.unpack(words(flags)))
+  end
+  refuses_words("the flags DEL and PX exclude each other", "b", 2, 0, "w.2", "", "DEL", "PX", 5)
+  refuses_words("takes a value", "b")
+  refuses_words("takes a value")
+  for _, keys in ipairs { {}, { K }, { K, V, "x", "y" } } do
+    local count = #keys
+    keys[count + 1], keys[count + 2] = "b", 2
+    refuses("VLOCK takes 2 keys.*; got " .. count, SCRIPT, count, table.unpack(keys))
+    refuses("VLOCK takes 2 keys.*; got " .. count, READ, count, table.unpack(keys, 1, count))
+  end
+  refuses("^VLOCK the value's key and the version's key must differ", SCRIPT, 2, K, K, "b", 2)
+  local longest = ("x"):rep(64)
+  assert.are.equal("OK 2:pw.1:" .. longest,
+    control:call("EVAL", SCRIPT, 2, K, V, "b", 2, "", longest).ok)
+end)
+
+-- Both scripts refuse the cell as it is, with an error that matches, and write nothing. calls: the
+-- arguments of the core script, a list.
+local function is_refused(pattern, calls)
+  local before = state()
+  for _, call in ipairs(calls) do
+    local reply = control:pcall("EVAL", SCRIPT, 2, K, V, table.unpack(words(call)))
+    assert.matches(pattern, reply.err, 1, false, call)
+  end
+  assert.matches(pattern, control:pcall("EVAL_RO", READ, 2, K, V).err)
+  assert.are.same(before, state())
+end
+
+-- What the version's key may hold that is none: its type, and how it comes to be.
+local NO_VERSIONS = [[
+list RPUSH V x
+set SADD V 1
+zset ZADD V 1 1
+stream XADD V 1-1 s 1
+string SET V hello
+string SET V 1.5
+string SET V -1
+string SET V 007
+string SET V 7:pw.1:w.1
+string SETBIT V 1 0
+hash HSET V t 1:pw.1:w.1
+hash HSET V s 1
+hash HSET V s 0:pw.1:w.1
+hash HSET V s 01:pw.1:w.1
+hash HSET V s 1:w.1:w.1
+hash HSET V s 1:pw.1
+]]
+
+it("a version's key that holds anything else is left alone, and the error says what it is",
+  function()
+    for kind, make in NO_VERSIONS:gmatch("(%a+) ([^\n]+)") do
+      control:call("FLUSHALL")
+      control:call("SET", K, "a")
+      control:call(table.unpack(words(make)))
+      assert.are.equal(kind, control:call("TYPE", V).ok)
+      local refusal = "^VLOCK the version's key holds .*a " .. kind ..
+        ".*: name another key, or delete this one"
+      is_refused(refusal, { "b 1 0 w.1", "b 2 0 w.1", "b 8 0 w.1" })
+      local reply = control:pcall("EVAL", SCRIPT, 2, K, V, "b", 1, 0, "w.1")
+      assert.matches(refusal .. " %(token w%.1%)", reply.err)
+    end
+  end)
+
+it("a value's key of another type is refused, whatever is asked", function()
+  control:call("FLUSHALL")
+  control:call("RPUSH", K, "x")
+  is_refused("^WRONGTYPE", { "b 1 0", "b 1 100 w.1 0", "b 1 0 w.1 0 DEL", "b 1 0 w.1 0 PX 50",
+    "b 5 0" })
+end)
+
+it("versions are exact up to the last, and refused beyond", function()
+  local function cas(...)
+    return control:pcall("EVAL", SCRIPT, 2, K, V, ...)
+  end
+  control:call("FLUSHALL")
+  control:call("HSET", V, "s", "9007199254740989:pw.0:w.0")
+  assert.are.equal("OK 9007199254740990:pw.0:w.1", cas("a", "9007199254740990", 0, "w.1").ok)
+  local before = state()
+  assert.are.equal(9007199254740990, cas("b", "9007199254740990")[2])
+  assert.are.same(before, state())
+  assert.are.equal("OK 9007199254740991:pw.0:w.2", cas("a", "9007199254740991", 0, "w.2").ok)
+  assert.are.equal("9007199254740991:pw.0:w.2", control:call("HGET", V, "s"))
+  assert.are.equal(9007199254740991, control:call("EVAL_RO", READ, 2, K, V)[2])
+  before = state()
+  assert.matches("VLOCK the version 9007199254740991 is too large",
+    cas("b", "9007199254740991", 0, "w.3").err)
+  assert.are.same(before, state())
+  for _, version in ipairs { "9007199254740992", "9007199254740993", "10000000000000000",
+    "99999999999999999999" } do
+    for _, make in ipairs { "HSET V s " .. version .. ":pw.0:w.0", "SET V " .. version } do
+      control:call("DEL", V)
+      control:call(table.unpack(words(make)))
+      is_refused("^VLOCK the version " .. version .. " is too large",
+        { "b 9007199254740991 0 w.3" })
+    end
+  end
+end)
