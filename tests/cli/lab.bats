@@ -470,15 +470,19 @@ END
     lab -d 400ms --think 20s --workers 5 "$TOP/lua/backoff/none.lua"
     [ "$(field commits)" -eq 5 ]
     python3 -c 'import sys; sys.exit(not float(sys.argv[1]) < 3)' "$(field seconds)"
-    "$vlockrun" --json --think 20s "$TOP/lua/backoff/none.lua" >out 2>err &
+    "$vlockrun" --json --history h.jsonl --think 20s "$TOP/lua/backoff/none.lua" >out 2>err 3>&- &
     pid=$!
-    sleep 0.7
+    until [ -s h.jsonl ] && [ "$(grep -c '"outcome":"committed"' h.jsonl)" -eq 50 ]; do
+        kill -0 $pid
+        sleep 0.1
+    done
     kill -INT $pid
     status=0
     wait $pid || status=$?
     [ "$status" -eq 130 ]
     output=$(cat out)
     [ "$(field commits)" -eq 50 ]
+    python3 -c 'import sys; sys.exit(not float(sys.argv[1]) < 15)' "$(field seconds)"
 }
 
 @test "a merge that drops updates is not called lossless, and wins nothing" {
