@@ -11,7 +11,8 @@ local GRACE = 0.5 -- seconds after the end of the run, for what is under way
 local LINGER = 5 -- seconds after the end, for writes whose reply was lost
 local LONGEST = 30 -- seconds in one call of a policy or an update function
 
-local PARTS_AND_HOOKS = { "retry", "backoff", "merge", "on_conflict", "on_commit", "on_give_up" }
+local HOOKS = { "on_conflict", "on_commit", "on_give_up" }
+local PARTS_AND_HOOKS = { "retry", "backoff", "merge", table.unpack(HOOKS) }
 
 local limits = {
   -- Why an update is given up that would have been tried again after the end.
@@ -25,68 +26,58 @@ end
 
 local is_over = limits.is_over
 
--- f, with a note on the worker while it is in there.
-local function noted(worker, name, f)
-  return function(...)
-    worker.inside, worker.inside_since = name, now()
-    local a, b, d = f(...)
-    worker.inside = nil
-    return a, b, d
-  end
+-- f(a, b), with a note on the worker while it is in there.
+local function noted(worker, name, f, a, b)
+  worker.inside, worker.inside_since = name, now()
+  local first, second, third = f(a, b)
+  worker.inside = nil
+  return first, second, third
 end
 
--- The parts of a worker's policy, which end its updates with the run: none is tried again after it.
-local function bounded(run, worker, instance)
-  local retry = noted(worker, "retry", instance.retry)
-  return {
-    retry = function(c)
-      if is_over(run) then
-        return false, limits.CUT_OFF
-      end
-      return retry(c)
-    end,
-    backoff = noted(worker, "backoff", instance.backoff),
-    merge = noted(worker, "merge", instance.merge),
-  }
-end
-
--- A policy whose instance is made when it is first asked for anything. `listeners` is asked for at
--- every commit, and false where the policy has none.
-local Later = {}
-
-function Later.__index(later, field)
-  local worker, run = later.worker, later.run
-  local instance = run.new_policy()
-  setmetatable(later, { __index = instance })
-  later.listeners = nil
-  for part, call in pairs(bounded(run, worker, instance)) do
-    later[part] = call
-  end
-  return later[field]
-end
-
-local function new_later(run, worker)
-  local later = { run = run, worker = worker, server_merge = run.server_merge }
-  if not run.hears_commits then
-    later.listeners = false
-  end
-  return setmetatable(later, Later)
-end
-
--- What all workers share in the place of their policies: each part, and each hook that there is,
--- asks that of the worker that has the conflict.
-local function dispatching(run)
-  local shared = { server_merge = run.server_merge, listeners = false }
-  for _, name in ipairs(PARTS_AND_HOOKS) do
-    shared[name] = run.policy_parts[name] and function(c, reason)
-      local worker = run.workers[c.worker]
-      local policy = worker.policy
-      if not policy then
-        policy = new_later(run, worker)
-        worker.policy = policy
-      end
-      return policy[name](c, reason)
+-- The policy of a worker, which is made when it is first asked for anything: what an instance does,
+-- and not what can be told of it, since there may be a million.
+local function own_policy(run, worker)
+  local own = worker.policy
+  if not own then
+    local instance = run.new_policy()
+    own = { listeners = instance.listeners }
+    for _, name in ipairs(PARTS_AND_HOOKS) do
+      own[name] = instance[name]
     end
+    worker.policy = own
+  end
+  return own
+end
+
+-- A part that asks that of the worker which has the conflict.
+local function dispatched(run, name)
+  return function(c)
+    local worker = run.workers[c.worker]
+    return noted(worker, name, own_policy(run, worker)[name], c)
+  end
+end
+
+-- The same of a hook.
+local function dispatched_hook(run, name)
+  return function(c, reason)
+    return own_policy(run, run.workers[c.worker])[name](c, reason)
+  end
+end
+
+-- What all workers have in the place of their policies. It ends their updates with the run: none is
+-- tried again after it.
+local function dispatching(run)
+  local shared = { server_merge = run.server_merge, listeners = false,
+    backoff = dispatched(run, "backoff"), merge = dispatched(run, "merge") }
+  local retry = dispatched(run, "retry")
+  function shared.retry(c)
+    if is_over(run) then
+      return false, limits.CUT_OFF
+    end
+    return retry(c)
+  end
+  for _, name in ipairs(HOOKS) do
+    shared[name] = run.policy_parts[name] and dispatched_hook(run, name)
   end
   return shared
 end
@@ -96,7 +87,16 @@ end
 -- done at the server is the same for all (run.server_merge). worker nil: one that all can share,
 -- for a policy that hears of no commits.
 function limits.policy(run, worker)
-  return worker and new_later(run, worker) or dispatching(run)
+  run.dispatching = run.dispatching or dispatching(run)
+  if not worker or not run.hears_commits then
+    return run.dispatching
+  end
+  return setmetatable({}, { __index = function(_, field)
+    if field == "listeners" then
+      return own_policy(run, worker).listeners
+    end
+    return run.dispatching[field]
+  end })
 end
 
 -- For how long to sleep until one looks whether the run is over, of `left` seconds.
@@ -137,9 +137,9 @@ end
 --- The update function for this worker. is_own: whether it is the scenario's own; else it returns
 -- for sure.
 function limits.update(worker, fn, is_own)
-  return not is_own and fn or noted(worker, "update", function(value)
-    return fn(value, worker.index)
-  end)
+  return not is_own and fn or function(value)
+    return noted(worker, "update", fn, value, worker.index)
+  end
 end
 
 -- A worker that is in there too long. Those that talk to the server are not touched: their commands
