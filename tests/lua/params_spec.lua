@@ -26,6 +26,25 @@ describe("a parameter", function()
       1, true)
   end)
 
+  it("is a duration in round trips, which follows them within its range", function()
+    local values, trips = params.resolve({ x = "1ms", y = "3rtt", z = { default = "1ms",
+      min = "500us", max = "10ms" } }, { x = "0.5rtt", z = "4rtt" }, "here")
+    assert.are.same({ x = 0.0005, y = 0.003, z = 0.004 }, values) -- of a millisecond
+    params.measure(values, trips, 0.02)
+    assert.are.same({ x = 0.01, y = 0.06, z = 0.01 }, values)
+    params.measure(values, trips, 0.0001)
+    assert.are.same({ x = 0.5 * 0.0001, y = 3 * 0.0001, z = 0.0005 }, values)
+    assert.are.equal("0.5rtt", params.text("1ms", trips.x))
+    assert.are.equal("0.5rtt", params.shown(trips.x))
+    assert.is_nil(select(2, params.resolve({ x = "1ms" }, nil, "here")))
+    for _, text in ipairs { "rtt", "-1rtt", "1 rtt", "1rtts", "1e3rtt", "2RTT" } do
+      assert.matches("is not a duration like 250us, 2ms, 1.5s, 5m or 1h, or 2rtt, in round trips",
+        refusal({ x = "1ms" }, { x = text }), 1, true)
+    end
+    assert.matches("is declared with a min that is not of its kind: 1rtt",
+      refusal({ x = { default = "1ms", min = "1rtt" } }), 1, true)
+  end)
+
   it("is a count where its default is a number", function()
     assert.are.equal(10000, resolved(5, "10k"))
     assert.are.equal(1e6, resolved(5, "1M"))

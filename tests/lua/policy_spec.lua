@@ -294,6 +294,24 @@ describe("composition", function()
     assert.are.same({ 2, true }, { one.backoff(conflict(1)), (one.retry(conflict(1))) })
   end)
 
+  it("follows the round trip with durations that are given in it", function()
+    local one = instance({ backoff = "full_jitter" }, { "base=2rtt", "cap=20rtt" })
+    local c = conflict(1)
+    for rtt, seconds in pairs { [0.001] = 0.002, [0.02] = 0.04, [0] = 0.002 } do
+      c.rtt = rtt
+      assert.is_near(seconds, one.backoff(c), 1e-9)
+    end
+    c.attempt, c.rtt = 20, 0.01
+    assert.is_near(0.1, one.backoff(c), 1e-9)
+    assert.are.same({ base = "2rtt", cap = "20rtt" }, one.describe().params.backoff)
+    assert.are.equal("full_jitter (base=2rtt, cap=20rtt)", one.describe().texts.backoff)
+    one = instance { retry = policy.all { { "deadline", max = "3rtt" }, "forever" } }
+    c.rtt, c.elapsed = 0.1, 0.2
+    assert.are.same({ true, 3 * 0.1 }, { one.retry(c) })
+    c.elapsed = 0.4
+    assert.is_false((one.retry(c)))
+  end)
+
   it("shows a parameter that is a table as JSON", function()
     local one = instance { merge = { "json3", rule = { "theirs", n = "sum" } } }
     assert.are.equal('{"1":"theirs","n":"sum"}', one.describe().params.merge.rule)

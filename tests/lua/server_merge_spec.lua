@@ -507,6 +507,10 @@ describe("merge = { NAME, at = \"server\" }", function()
 
   it("takes the parameters of the file, and refuses others and other places", function()
     vlock.policy { merge = { "json3", rule = { "mine", ["a\n\0.b"] = "sum" }, at = "server" } }
+    local ok, reason = pcall(vlock.policy, own("late",
+      'return { params = { age = "2rtt" }, merge = function(p, c) return c.mine end }').policy)
+    assert.is_false(ok)
+    assert.matches("a merge at the server knows of no round trips", reason, 1, true)
     assert.has_error(function()
       vlock.policy { merge = { "counter", at = "moon" } }
     end, "merge 'counter' (lua/merge/counter.lua): parameter 'at': must be \"host\" or " ..

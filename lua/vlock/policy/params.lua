@@ -1,7 +1,8 @@
 -- Parameters of policies: declared with their defaults, given by name, checked by name and type.
 --
 -- A default says what the parameter is: a text that is a duration ("2ms") makes it a duration,
--- which reaches the function in seconds; any other text, a text; a number, a count ("10k" is
+-- which reaches the function in seconds, and may also be given in round trips ("2rtt"); any other
+-- text, a text; a number, a count ("10k" is
 -- accepted); true or false, a switch. A table says more: {default = …, min = …, max = …, doc = …,
 -- check = function(value) return what is wrong with it, or nil end}; with a check, the type is the
 -- check's to judge.
@@ -19,11 +20,48 @@ for _, name in ipairs(ATTRIBUTES) do
   is_attribute[name] = true
 end
 
+-- ---- durations in round trips
+
+local UNMEASURED = 0.001 -- seconds: what stands for a round trip before the first one
+
+local Trips = {}
+Trips.__index = Trips
+
+-- So many round trips: count, and the least and the most seconds that they may come to, or nil.
+local function trips_of(text)
+  local count = text:match("^(%d*%.?%d+)rtt$")
+  return count and setmetatable({ count = tonumber(count) }, Trips)
+end
+
+function Trips:__tostring()
+  return ("%.14grtt"):format(self.count)
+end
+
+function Trips:seconds(rtt)
+  local seconds = self.count * (rtt > 0 and rtt or UNMEASURED)
+  return math.min(math.max(seconds, self.min or 0), self.max or math.huge)
+end
+
+--- Gives the parameters that are so many round trips their values, in seconds. trips: as `resolve`
+-- returns them. rtt: what a round trip takes now, in seconds; 0: nobody knows yet.
+function params.measure(values, trips, rtt)
+  for name, duration in next, trips do
+    values[name] = duration:seconds(rtt)
+  end
+end
+
+-- ---- kinds
+
 local converters = {}
 
 function converters.duration(value)
   if type(value) == "string" then
-    return core.duration(value)
+    local trips = trips_of(value)
+    if trips then
+      return trips
+    end
+    local seconds, reason = core.duration(value)
+    return seconds, reason and reason .. ", or 2rtt, in round trips"
   end
   -- A number is seconds.
   return type(value) == "number" and value or nil, "must be a duration like 2ms, or seconds"
@@ -54,7 +92,7 @@ end
 local function kind_of(default, check)
   if check then
     return "checked"
-  elseif type(default) == "string" and core.duration(default) then
+  elseif type(default) == "string" and (core.duration(default) or trips_of(default)) then
     return "duration"
   end
   return type(default)
@@ -87,7 +125,7 @@ local function declaration_of(declared)
   for _, bound in ipairs { "min", "max" } do
     if declared[bound] ~= nil then
       full[bound], full.shown = full.ranged and convert(declared[bound]) or nil, declared
-      if not full[bound] then
+      if type(full[bound]) ~= "number" then
         return nil, ("is declared with a %s that is not of its kind: %s"):format(bound,
           tostring(declared[bound]))
       end
@@ -98,6 +136,9 @@ end
 
 local function check_range(full, value)
   if not full.ranged then
+    return
+  elseif getmetatable(value) == Trips then
+    value.min, value.max = full.min, full.max -- it is kept within them
     return
   end
   if value ~= value or value < 0 and not full.min then
@@ -170,7 +211,9 @@ end
 -- table is shown as JSON; where JSON has no word for it, it is said what it is.
 function params.shown(value)
   local kind = type(value)
-  if kind == "number" then
+  if getmetatable(value) == Trips then
+    return tostring(value)
+  elseif kind == "number" then
     return value - value == 0 and value or ("%.14g"):format(value)
   elseif kind == "string" then
     return core.hidden(value)
@@ -192,10 +235,11 @@ function params.text(declared, value)
   return tostring(params.shown(value))
 end
 
---- What the function gets: every declared parameter, as given or by default. `where` begins the
--- message of the error that an unknown name, a bad value or a bad declaration raises.
+--- What the function gets: every declared parameter, as given or by default; and those that are so
+-- many round trips, by name, for `measure`, or nil where none is. `where` begins the message of the
+-- error that an unknown name, a bad value or a bad declaration raises.
 function params.resolve(declared, given, where)
-  local resolved = {}
+  local resolved, trips = {}, nil
   declared = declared or {}
   for name in pairs(given or {}) do
     if declared[name] == nil then
@@ -210,9 +254,13 @@ function params.resolve(declared, given, where)
     if value == nil then
       error(("%s: parameter '%s'%s"):format(where, tostring(name), reason), 0)
     end
+    if getmetatable(value) == Trips then
+      trips = trips or {}
+      trips[name], value = value, value:seconds(0)
+    end
     resolved[name] = value
   end
-  return resolved
+  return resolved, trips
 end
 
 return params

@@ -6,7 +6,8 @@
 -- Of a part: name; doc; slots, the functions behind it with their parameters; members and mode
 -- ("all", "any"), of a group only. Of a slot: kind, name, fn, on_success, declared (parameters),
 -- given, where (begins the messages about them), prefix (of their names in a group: "attempts."),
--- text (of the file of a merge); when it is bound: p, their values, and at, of a merge.
+-- text (of the file of a merge); when it is bound: p, their values, trips, those in round trips,
+-- and at, of a merge.
 
 local chunk = require "vlock.policy.chunk"
 local environment = require "vlock.script.environment"
@@ -380,6 +381,18 @@ local function bind_any(calls)
   end
 end
 
+-- The same function, whose parameters follow the round trip where they are so many of it.
+local function measured(slot, call)
+  local p, trips = slot.p, slot.trips
+  if slot.at == "server" then
+    fail(slot.where, "a merge at the server knows of no round trips: give its durations as seconds")
+  end
+  return function(c)
+    params.measure(p, trips, c.rtt)
+    return call(c)
+  end
+end
+
 --- The function of a part, with its parameters final: it takes the conflict alone and answers for
 -- what it returns.
 function part.bind(found)
@@ -391,11 +404,12 @@ function part.bind(found)
     return (found.mode == "any" and bind_any or bind_all)(calls)
   end
   local slot = found.slots[1]
-  slot.p = params.resolve(slot.declared, slot.given, slot.where)
+  slot.p, slot.trips = params.resolve(slot.declared, slot.given, slot.where)
   if slot.text then
     slot.at, slot.p.at = slot.p.at, nil
   end
-  return checks[slot.kind](slot.fn, slot.p)
+  local call = checks[slot.kind](slot.fn, slot.p)
+  return slot.trips and measured(slot, call) or call
 end
 
 --- Of a part that is bound: the functions that hear of every commit, as a list that is added to.
@@ -422,6 +436,7 @@ function part.parameters(found)
   local values, texts = {}, {}
   for _, slot in ipairs(found.slots) do
     for name, value in pairs(slot.p) do
+      value = slot.trips and slot.trips[name] or value
       values[slot.prefix .. name] = value
       texts[slot.prefix .. name] = params.text(slot.declared[name], value)
     end
