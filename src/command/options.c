@@ -177,8 +177,8 @@ static int name_cluster(struct vlock_command_line *line, struct vlock_error *err
 {
     if (!line->url)
         return vlock_error_set(error, VLOCK_ERR_USAGE,
-                               "--cluster needs --url, with one or more of its nodes: a private "
-                               "server is no cluster");
+                               "--cluster needs --url, with one or more of its nodes (in "
+                               "VLOCK_REDIS_URL say redis+cluster://; a private server is none)");
     size_t scheme = strcspn(line->url, "+:"), size = strlen(line->url) + sizeof "+cluster";
     const char *rest = line->url + scheme;
     if (strncmp(rest, "://", 3) != 0 || strncasecmp(line->url, "unix:", 5) == 0)
@@ -187,25 +187,42 @@ static int name_cluster(struct vlock_command_line *line, struct vlock_error *err
     if (!line->url_of_cluster)
         return vlock_error_set(error, VLOCK_ERR_MEMORY, "out of memory");
     snprintf(line->url_of_cluster, size, "%.*s+cluster%s", (int)scheme, line->url, rest);
-    for (size_t i = 0; i < line->option_words; i++)
+    for (size_t i = 1; i < line->option_words; i += 2)
         if (line->options[i] == line->url)
             line->options[i] = line->url_of_cluster;
     line->url = line->url_of_cluster;
     return 0;
 }
 
-static int check_url(struct vlock_command_line *line, struct vlock_error *error)
+static int check_url(const char *text, bool is_cluster, struct vlock_error *error)
 {
     struct vlock_error reason;
     struct vlock_url url;
-    if (vlock_url_parse(line->url, &url, &reason) != 0)
+    if (vlock_url_parse(text, &url, &reason) != 0)
         return vlock_error_set(error, VLOCK_ERR_USAGE, "--url: %s", reason.message);
     bool leads_to_one = url.topology == VLOCK_URL_CLUSTER;
     vlock_url_clear(&url);
-    if (line->is_cluster && !leads_to_one)
+    if (is_cluster && !leads_to_one)
         return vlock_error_set(error, VLOCK_ERR_USAGE,
                                "--cluster: neither sentinels nor Unix sockets lead to a cluster: "
                                "name nodes in --url, as redis://HOST:PORT,HOST:PORT");
+    return 0;
+}
+
+/* The URLs, of which the last one counts. */
+static int settle_urls(struct vlock_command_line *line, struct vlock_error *error)
+{
+    if (line->wants_help || line->wants_version)
+        return 0;
+    if (line->is_cluster && name_cluster(line, error) != 0)
+        return -1;
+    for (size_t i = 0; i < line->option_words; i += 2) {
+        const char *name = line->options[i], *text = line->options[i + 1];
+        bool counts = text == line->url;
+        if (vlock_option_find(name, strlen(name))->form == FORM_URL &&
+            check_url(text, counts && line->is_cluster, error) != 0)
+            return -1;
+    }
     return 0;
 }
 
@@ -231,9 +248,7 @@ static int parse(int argc, char **argv, struct vlock_command_line *line, struct 
     while (at < argc)
         line->words[line->word_count++] = argv[at++];
     line->is_bare = line->word_count == 0 && !line->has_chunk;
-    if (line->is_cluster && name_cluster(line, error) != 0)
-        return -1;
-    if (line->url && check_url(line, error) != 0)
+    if (settle_urls(line, error) != 0)
         return -1;
     return has_verb ? take_topic(line, error) : 0;
 }

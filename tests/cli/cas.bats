@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # The core script as a client in any language meets it: sent by redis-cli, to a server that expires,
-# or is a cluster. What is refused is in tests/lua/cas_refusals_spec.lua; what the article's script
-# gets wrong in tests/lua/cas_spec.lua, but for the cluster, which is here.
+# or is a cluster. Most of what is refused is in tests/lua/cas_refusals_spec.lua; what the article's
+# script gets wrong in tests/lua/cas_spec.lua, but for the cluster, which is here.
 
 load environment
 export LC_ALL=C # bytes are bytes

@@ -23,7 +23,7 @@ by_value() {
 FINDINGS=(lost_updates duplicated unreported altered missing out_of_order stale_reads)
 
 # is_caught STORE OPTION … -- FINDING …: the run ends with 4 and so does verify, each with these
-# findings and no other.
+# findings, and both with the same.
 is_caught() {
     local store=$1 options=() found
     shift

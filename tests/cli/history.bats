@@ -143,7 +143,7 @@ END
     for arguments in "$TOP/lua/backoff/none.lua" "--store bare.lua own.lua"; do
         rm -f h.jsonl
         # shellcheck disable=SC2086
-        "$vlockrun" --json --history h.jsonl --keys 20k -n 100M $arguments >out 2>err 3>&- &
+        "$vlockrun" --json --history h.jsonl --keys 20k -w 5 --think 5ms -n 100M $arguments >out 2>err 3>&- &
         pid=$!
         until [ -s h.jsonl ] && grep -q '^{"attempt"' h.jsonl; do
             kill -0 $pid

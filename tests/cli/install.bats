@@ -122,7 +122,8 @@ END
 @test "make makes again what a change touches, and only that" {
     copy_checkout
     write_quick_compiler
-    build CC="$quick" >/dev/null
+    build CC="$quick" DESTDIR="$scratch/root" >/dev/null
+    no grep -rqF "$scratch/root" build
     [ "$(ls)" = "$( { (cd "$TOP" && ls); echo build; echo vlockrun; } | sort -u)" ]
     compiled() { build CC="$quick" "$@" | grep -o '[a-z_0-9]*\.c$' | sort -u | tr '\n' ' '; }
     [ "$(compiled)" = "" ]
@@ -140,6 +141,7 @@ END
     [[ "$(compiled CFLAGS=-O1)" == *"buffer.c"*"vlockrun.c"* ]]
     [[ "$(compiled CFLAGS=-O1 SANITIZER=undefined)" == *"buffer.c"*"vlockrun.c"* ]]
     grep -q fsanitize=undefined vlockrun
+    grep -q fsanitize=undefined build/quick-undefined/src/base/buffer.o
     [ "$(compiled CFLAGS=-O1)" = "" ]
     no grep -q fsanitize vlockrun
     make --no-print-directory clean

@@ -196,6 +196,26 @@ END
     [ "$status" -eq 0 ]
     [ "$(field conflicts)" -gt 20 ]
     [ "$(wc -c <chunks)" -ge 20 ]
+    # Whose conflict it is stays, whatever a policy writes into it.
+    cat >writes.lua <<'END'
+local mine
+local function look(c)
+  if mine and mine ~= c.worker then error("this is worker " .. mine .. "'s") end
+  mine = c.worker
+  c.worker = 2
+end
+return {
+  merge = function(p, c) c.worker = "nobody" end, backoff = "none",
+  retry = function(p, c) c.worker = nil return true end, on_conflict = look, on_commit = look,
+}
+END
+    for options in "-n 1000" "-n 1000 --trace t.json"; do
+        # shellcheck disable=SC2086 # words
+        lab -w 5 $options writes.lua
+        [ "$status" -eq 0 ]
+        [ "$(field conflicts)" -gt 5 ]
+        no grep -q "this is worker" <<<"$stderr"
+    done
 }
 
 @test "a policy that hears of commits hears of each, without any conflict" {

@@ -131,6 +131,7 @@ END
         --sim=lann none
     refuses "cannot read the model: ./nowhere.lua" --sim=./nowhere.lua none
     refuses "--sim and --url exclude each other" --sim --url redis://localhost none
+    refuses "--sim and --cluster exclude each other" --sim --cluster --url redis://localhost none
     refuses "the model 'aws' has a store of its own" --sim=aws --store watch none
     refuses "the model 'aws' has a store of its own" compare --sim=aws none none@watch
     refuses "--sim needs a value that is not empty" --sim= none

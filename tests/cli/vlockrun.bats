@@ -94,7 +94,12 @@ load environment
     [[ $output == *"--url: bad URL: it begins with no scheme that is known; it looks like redis://HOST:PORT/DB, redis+cluster://"* ]]
     run "$vlockrun" --cluster -e 1
     [ "$status" -eq 2 ]
-    [[ $output == *"--cluster needs --url, with one or more of its nodes: a private server is no cluster"* ]]
+    [[ $output == *"--cluster needs --url, with one or more of its nodes (in VLOCK_REDIS_URL say redis+cluster://; a private server is none)"* ]]
+    run -0 "$vlockrun" --cluster --version
+    run -0 "$vlockrun" --help --cluster
+    # Of several the last one counts; a broken one is refused all the same.
+    run "$vlockrun" -u redis+elsewhere://nowhere -u redis://127.0.0.1:1 -e 'return 1'
+    [ "$status" -eq 2 ]
     local single
     for single in unix:///nowhere/at/all redis+sentinel://h/service; do
         run "$vlockrun" -u "$single" --cluster -e 1

@@ -133,13 +133,18 @@ local function refuses(pattern, script, ...)
   assert.are.same(before, state())
 end
 
+-- This call is committed, and the record says so, with this stamp.
+local function commits(stamp, ...)
+  assert.are.equal("OK " .. stamp, control:pcall("EVAL", SCRIPT, 2, K, V, ...).ok)
+  assert.are.equal(stamp, control:call("HGET", V, "s"))
+end
+
 it("what is no argument of ours is refused, and the token echoed", function()
   local function refuses_words(pattern, ...)
     refuses("^VLOCK " .. pattern, SCRIPT, 2, K, V, ...)
   end
   control:call("FLUSHALL")
-  local reply = control:call("EVAL", SCRIPT, 2, K, V, "a", 1, 0, "w.1")
-  assert.are.equal("OK 1:pw.1:w.1", reply.ok)
+  commits("1:pw.1:w.1", "a", 1, 0, "w.1")
   for _, lifetime in ipairs { "abc", "-1", "+1", "1.5", "1e3", "007", "00", " 1", "0x10",
     "3153600001", "99999999999999999999" } do
     refuses_words("the lifetime .*[^)]$", "b", 2, lifetime)
@@ -168,18 +173,16 @@ it("what is no argument of ours is refused, and the token echoed", function()
   end
   refuses("^VLOCK the value's key and the version's key must differ", SCRIPT, 2, K, K, "b", 2)
   local longest = ("x"):rep(64)
-  assert.are.equal("OK 2:pw.1:" .. longest,
-    control:call("EVAL", SCRIPT, 2, K, V, "b", 2, "", longest).ok)
+  commits("2:pw.1:" .. longest, "b", 2, "", longest)
 end)
 
 -- Both scripts refuse the cell as it is, with an error that matches, and write nothing. calls: the
--- arguments of the core script, a list.
-local function is_refused(pattern, calls)
-  local before = state()
+-- arguments of the core script, a list; echo: what its refusals end with, or nil.
+local function is_refused(pattern, calls, echo)
   for _, call in ipairs(calls) do
-    local reply = control:pcall("EVAL", SCRIPT, 2, K, V, table.unpack(words(call)))
-    assert.matches(pattern, reply.err, 1, false, call)
+    refuses(pattern .. (echo or ""), SCRIPT, 2, K, V, table.unpack(words(call)))
   end
+  local before = state()
   assert.matches(pattern, control:pcall("EVAL_RO", READ, 2, K, V).err)
   assert.are.same(before, state())
 end
@@ -213,9 +216,7 @@ it("a version's key that holds anything else is left alone, and the error says w
       assert.are.equal(kind, control:call("TYPE", V).ok)
       local refusal = "^VLOCK the version's key holds .*a " .. kind ..
         ".*: name another key, or delete this one"
-      is_refused(refusal, { "b 1 0 w.1", "b 2 0 w.1", "b 8 0 w.1" })
-      local reply = control:pcall("EVAL", SCRIPT, 2, K, V, "b", 1, 0, "w.1")
-      assert.matches(refusal .. " %(token w%.1%)", reply.err)
+      is_refused(refusal, { "b 1 0 w.1", "b 2 0 w.1", "b 8 0 w.1" }, " %(token w%.1%)$")
     end
   end)
 
@@ -227,22 +228,17 @@ it("a value's key of another type is refused, whatever is asked", function()
 end)
 
 it("versions are exact up to the last, and refused beyond", function()
-  local function cas(...)
-    return control:pcall("EVAL", SCRIPT, 2, K, V, ...)
-  end
   control:call("FLUSHALL")
   control:call("HSET", V, "s", "9007199254740989:pw.0:w.0")
-  assert.are.equal("OK 9007199254740990:pw.0:w.1", cas("a", "9007199254740990", 0, "w.1").ok)
+  commits("9007199254740990:pw.0:w.1", "a", "9007199254740990", 0, "w.1")
   local before = state()
-  assert.are.equal(9007199254740990, cas("b", "9007199254740990")[2])
+  local reply = control:call("EVAL", SCRIPT, 2, K, V, "b", "9007199254740990")
+  assert.are.equal(9007199254740990, reply[2])
   assert.are.same(before, state())
-  assert.are.equal("OK 9007199254740991:pw.0:w.2", cas("a", "9007199254740991", 0, "w.2").ok)
-  assert.are.equal("9007199254740991:pw.0:w.2", control:call("HGET", V, "s"))
+  commits("9007199254740991:pw.0:w.2", "a", "9007199254740991", 0, "w.2")
   assert.are.equal(9007199254740991, control:call("EVAL_RO", READ, 2, K, V)[2])
-  before = state()
-  assert.matches("VLOCK the version 9007199254740991 is too large",
-    cas("b", "9007199254740991", 0, "w.3").err)
-  assert.are.same(before, state())
+  refuses("^VLOCK the version 9007199254740991 is too large", SCRIPT, 2, K, V, "b",
+    "9007199254740991", 0, "w.3")
   for _, version in ipairs { "9007199254740992", "9007199254740993", "10000000000000000",
     "99999999999999999999" } do
     for _, make in ipairs { "HSET V s " .. version .. ":pw.0:w.0", "SET V " .. version } do

@@ -82,10 +82,13 @@ local function new_conflict(session, plan, cell)
   }
 end
 
--- Hooks watch: what they raise changes nothing of what they are told of.
-local function call_hook(policy, name, ...)
-  if policy[name] then
-    hook.call(name, policy[name], ...)
+-- Hooks watch: what they raise changes nothing of what they are told of. What a policy writes into
+-- its conflict is its own affair; whose conflict it is stays.
+local function call_hook(course, name, c, ...)
+  local call = course.policy[name]
+  if call then
+    c.worker = course.session.worker
+    hook.call(name, call, c, ...)
   end
 end
 
@@ -96,15 +99,16 @@ local function tell_success(listeners)
 end
 
 
--- Asks the policy, and sleeps as it says, within its deadlines and that of the options. False and a
+-- Asks the policy, which may be the lab's for many workers and is told whose conflict it is, and
+-- sleeps as it says, within its deadlines and that of the options. False and a
 -- reason: it gave up. Else the seconds.
 local function wait(session, plan, policy, c, started)
   c.elapsed = now() - started
-  local goes_on, more, take = policy.retry(c)
+  local goes_on, more, take = policy.retry(c, session.worker)
   if not goes_on then
     return false, more or "the policy ended it"
   end
-  local seconds = policy.backoff(c)
+  local seconds = policy.backoff(c, session.worker)
   local limit = math.min(plan.deadline or math.huge, more or math.huge)
   if c.elapsed + seconds > limit then
     return false, ("the deadline of %s would pass"):format(core.format_duration(limit))
@@ -120,10 +124,10 @@ end
 
 -- What to write over theirs: the merge's result, or what the update function makes of it. A
 -- deletion is not merged: whether it still holds is the update function's to say.
-local function resolve(plan, policy, c, fn, theirs)
+local function resolve(plan, policy, c, fn, theirs, worker)
   local merged
   if c.mine ~= nil then -- false is a value, under the json codec
-    merged = policy.merge(c)
+    merged = policy.merge(c, worker)
   end
   if merged ~= nil then
     if merged == DELETE then
@@ -143,7 +147,7 @@ end
 
 local function give_up(course, reason)
   local c = course.c or new_conflict(course.session, course.plan, course.cell)
-  call_hook(course.policy, "on_give_up", c, reason)
+  call_hook(course, "on_give_up", c, reason)
   return nil, outcome.new("gave_up", { reason = reason, attempts = c.attempt, theirs = c.theirs })
 end
 
@@ -162,7 +166,7 @@ local function ask(course, cause, base, wanted, theirs)
   if theirs then
     c.gap = theirs.version - base.version
   end
-  call_hook(course.policy, "on_conflict", c)
+  call_hook(course, "on_conflict", c)
   return wait(course.session, course.plan, course.policy, c, course.started)
 end
 
@@ -199,7 +203,7 @@ local function tell_commit(course)
   end
   if c then
     c.elapsed = now() - course.started
-    call_hook(course.policy, "on_commit", c)
+    call_hook(course, "on_commit", c)
   end
 end
 
@@ -255,7 +259,7 @@ local function deadline_of(session, plan, cell, course)
   c.attempt, c.cause = (course.c and course.c.attempt or 0) + 1, "unknown"
   c.elapsed, c.rtt = now() - course.started, course.session.rtt
   c.state = course.c and course.c.state or c.state
-  local ok, goes_on, more = pcall(course.policy.retry, c)
+  local ok, goes_on, more = pcall(course.policy.retry, c, session.worker)
   local limit = ok and goes_on and more or math.huge
   return course.started + math.min(limit, course.plan.deadline or math.huge)
 end
@@ -282,7 +286,8 @@ local function go_on(course, result, answer, base, wanted)
       return give_up(course, reason)
     end
     local decision, text
-    base, decision, text, wanted = theirs, resolve(plan, course.policy, course.c, course.fn, theirs)
+    base, decision, text, wanted = theirs, resolve(plan, course.policy, course.c, course.fn, theirs,
+      session.worker)
     if decision ~= "write" then
       return left(plan, base)
     end

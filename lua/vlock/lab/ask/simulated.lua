@@ -14,7 +14,7 @@ function simulated.model(options)
   if not name then
     return nil
   end
-  for _, other in ipairs { "url", "cluster", "password_file", "cacert", "cert", "cert_key", "sni",
+  for _, other in ipairs { "cluster", "url", "password_file", "cacert", "cert", "cert_key", "sni",
     "insecure" } do
     if options[other] then
       exit.usage("--sim and --%s exclude each other: a simulation has a server of its own",

@@ -49,10 +49,11 @@ local function own_policy(run, worker)
   return own
 end
 
--- A part that asks that of the worker which has the conflict.
+-- A part that asks that of the worker which has the conflict: whom the update loop names, whatever
+-- the policy has made of c.worker.
 local function dispatched(run, name)
-  return function(c)
-    local worker = run.workers[c.worker]
+  return function(c, index)
+    local worker = run.workers[index]
     return noted(worker, name, own_policy(run, worker)[name], c)
   end
 end
@@ -70,11 +71,11 @@ local function dispatching(run)
   local shared = { server_merge = run.server_merge, listeners = false,
     backoff = dispatched(run, "backoff"), merge = dispatched(run, "merge") }
   local retry = dispatched(run, "retry")
-  function shared.retry(c)
+  function shared.retry(c, index)
     if is_over(run) then
       return false, limits.CUT_OFF
     end
-    return retry(c)
+    return retry(c, index)
   end
   for _, name in ipairs(HOOKS) do
     shared[name] = run.policy_parts[name] and dispatched_hook(run, name)
