@@ -214,7 +214,7 @@ END
         lab -w 5 $options writes.lua
         [ "$status" -eq 0 ]
         [ "$(field conflicts)" -gt 5 ]
-        no grep -q "this is worker" <<<"$stderr"
+        no grep -q "on_conflict\|on_commit" <<<"$stderr"
     done
 }
 
