@@ -148,7 +148,7 @@ END
 restart_without() {
     local logged=(--appendonly yes --appendfsync no)
     start_server s "${logged[@]}"
-    "$vlockrun" --json -u "$url" --history h.jsonl -d 1s -w 8 "${@:2}" \
+    "$vlockrun" --json -u "$url" --history h.jsonl -d 3s -w 8 "${@:2}" \
         "$TOP/lua/backoff/full_jitter.lua" >out 2>err 3>&- &
     pid=$!
     local i
