@@ -87,13 +87,13 @@ find_private_server() {
 }
 
 # stock_lua ARGUMENT …: the interpreter, with the module that was built. Instrumented code in a
-# program that is not: what the instruments need comes first.
+# program that is not: what the instruments need comes first, and it takes its time.
 stock_lua() {
-    local preload='' name
+    local preload='' name seconds=$((30 * ${VLOCK_TEST_SLOWNESS:-1} ${SANITIZER:+* 4}))
     for name in ${SANITIZER:+libasan.so libubsan.so}; do
         preload+=" $(${CC:-cc} -print-file-name=$name)"
     done
-    timeout 30 env ${preload:+LD_PRELOAD="${preload# }" ASAN_OPTIONS=detect_leaks=0} \
+    timeout "$seconds" env ${preload:+LD_PRELOAD="${preload# }" ASAN_OPTIONS=detect_leaks=0} \
         LUA_CPATH="$TOP/build/?.so;./?.so" lua5.4 "$@"
 }
 
