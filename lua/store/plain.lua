@@ -92,13 +92,10 @@ local function taught(call, script, cell, reply, stamp, ...)
   return reply, stamp
 end
 
--- Runs a script on the cell by `call`, with these arguments; what that returns.
+-- Runs a script that writes nothing on the cell by `call`, with these arguments; the reply.
 local function run(call, script, cell, ...)
-  local reply, stamp = call("EVALSHA", script.sha1, 2, cell.key, cell.version_key, ...)
-  if reply == "committed" or not reply.err then
-    return reply, stamp -- nearly always
-  end
-  return taught(call, script, cell, reply, stamp, ...)
+  local reply = call("EVALSHA", script.sha1, 2, cell.key, cell.version_key, ...)
+  return reply.err and taught(call, script, cell, reply, nil, ...) or reply
 end
 
 -- What a replica says, which has scripts of its own; nil: nothing that can be believed. That is a
@@ -133,9 +130,31 @@ local function words_of(cell, base, value, token, after, is_again, ...)
     flags(cell, value, base.is_present, after, is_again, ...)
 end
 
+-- The reply to a write as it is; where the server did not know the script, that to the same write
+-- once more. Should something on the way have doubled the first call, its copy may meet the script
+-- now: a conflict with that is none, and asked about as a write is whose reply was lost.
+local function taught_write(script, cell, reply, stamp, base, value, token, after, is_again, ...)
+  if reply == "committed" or not reply.err then
+    return reply, stamp -- nearly always
+  end
+  reply, stamp = taught(commit_server, script, cell, reply, stamp,
+    words_of(cell, base, value, token, after, is_again, ...))
+  if reply == "committed" or reply.err or reply[1] ~= -1 or is_again or cell.receipts == 0 then
+    return reply, stamp
+  end
+  reply, stamp = commit_server("EVALSHA", script.sha1, 2, cell.key, cell.version_key,
+    words_of(cell, base, value, token, after, true, ...))
+  if reply ~= "committed" and reply.err then
+    error(unknown("the server answered: %s", reply.err), 0)
+  end
+  return reply, stamp
+end
+
 -- Sends the write by a script; the reply, or "committed" and the stamp.
 local function send(script, cell, ...)
-  return run(commit_server, script, cell, words_of(cell, ...))
+  local reply, stamp = commit_server("EVALSHA", script.sha1, 2, cell.key, cell.version_key,
+    words_of(cell, ...))
+  return taught_write(script, cell, reply, stamp, ...)
 end
 
 local function write(cell, base, value, token, after, is_again)
@@ -216,7 +235,7 @@ end
 -- What `commit` says of a write without a merge that was sent by kept.write, and met this.
 local function answered(cell, base, value, token, outcome, said)
   local reply, stamp = connections.told(token, outcome, said)
-  reply, stamp = taught(commit_server, cas, cell, reply, stamp, words_of(cell, base, value, token))
+  reply, stamp = taught_write(cas, cell, reply, stamp, base, value, token)
   if reply == "committed" then
     return reply, stamp
   end

@@ -383,3 +383,51 @@ describe("a write that comes after a commit of its client", function()
     end
   end)
 end)
+
+-- The first call meets a server that does not know the script; a copy of it comes late, and finds
+-- the script there.
+describe("a late copy of a call that met no script", function()
+  local connections = require "vlock.redis_core"
+  local commit = connections.commit
+  local others -- what they write over it, or nil
+
+  -- The store, whose first call has such a copy.
+  local function with_late_copy()
+    local copies = 0
+    connections.commit = function(...)
+      local reply, stamp = commit(...)
+      if ours:is_forgotten(reply) then
+        copies = copies + 1
+        redis.call("SCRIPT", "LOAD", ours.source)
+        local applied = redis.call(...)
+        if others then
+          others(applied.ok:sub(4))
+        end
+      end
+      return reply, stamp
+    end
+    local store = dofile("lua/store/plain.lua")
+    connections.commit = commit
+    return store, function()
+      return copies
+    end
+  end
+
+  local cell = { key = K, version_key = V, receipts = 60, receipt_ms = T }
+
+  for name, f in pairs { ["is found"] = false, ["is found behind other writes, too"] =
+    function(stamp)
+      committed("x.2", committed("x.1", stamp))
+    end } do
+    it(name, function()
+      others = f or nil
+      local store, copies = with_late_copy()
+      redis.call("SCRIPT", "FLUSH")
+      local said, stamp = store.commit(cell, { stamp = "0", version = 0 }, "mine", "w.1")
+      assert.are.equal(1, copies())
+      assert.are.equal("committed", said)
+      assert.are.equal("1:pw.1:w.1", stamp)
+      assert.are.equal(f and 3 or 1, redis.call("HGET", V, "s"):match("^%d+") + 0)
+    end)
+  end
+end)
