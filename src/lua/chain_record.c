@@ -27,6 +27,11 @@ static uint32_t content_of(const char *bytes, size_t count)
     return (uint32_t)vlock_chain_id(bytes, count) | 1;
 }
 
+uint32_t vlock_chain_record_content(struct vlock_growth_value value)
+{
+    return value.bytes ? content_of(value.bytes, value.count) : 0;
+}
+
 /* A state of the cell, from two arguments: the text that names it, and its content, a text, nil
  * (absent) or true (not known). */
 static struct vlock_chain_state check_state(lua_State *L, int index)
@@ -100,8 +105,8 @@ int vlock_chain_record_commit(struct vlock_chain_record *record, uint64_t base_i
                               struct vlock_growth_value base, uint64_t made_id,
                               struct vlock_growth_value made, struct vlock_chain_span span)
 {
-    struct vlock_chain_state from = {base_id, content_of(base.bytes, base.count)};
-    struct vlock_chain_state to = {made_id, content_of(made.bytes, made.count)};
+    struct vlock_chain_state from = {base_id, vlock_chain_record_content(base)};
+    struct vlock_chain_state to = {made_id, vlock_chain_record_content(made)};
     if (vlock_chain_commit(record->chain, from, to, span) != 0)
         return -1;
     if (record->is_counter)

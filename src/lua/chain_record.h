@@ -27,4 +27,7 @@ int vlock_chain_record_commit(struct vlock_chain_record *record, uint64_t base_i
                               struct vlock_growth_value base, uint64_t made_id,
                               struct vlock_growth_value made, struct vlock_chain_span span);
 
+/* What stands for a value in a state of base/chain.h. */
+uint32_t vlock_chain_record_content(struct vlock_growth_value value);
+
 #endif

@@ -11,7 +11,6 @@
 #include "task/task.h"
 
 #define KEPT_TYPE "vlock.kept"
-#define STREAK 16 /* updates: see kept.next */
 
 static const char type_mark = 0;
 
@@ -35,7 +34,7 @@ bool vlock_kept_is_written(lua_State *L, int index, struct vlock_kept *kept)
     if (!is_alive) {
         kept->writer = NULL;
         if (kept->is_settling)
-            kept->is_settling = kept->has_last = kept->has_base = false;
+            kept->is_settling = kept->has_last = kept->pace.has_base = false;
     }
     return is_alive;
 }
@@ -107,10 +106,8 @@ static int l_remember(lua_State *L)
     kept->expires_at = expires_at;
     kept->told_until = told_until;
     kept->has_last = true;
-    kept->has_base = !isnan(expires_at);
     kept->edition++;
-    if (kept->disturbed > 0)
-        kept->disturbed--;
+    vlock_pace_committed(&kept->pace, !isnan(expires_at));
     return 0;
 }
 
@@ -212,7 +209,7 @@ static int l_base(lua_State *L)
     struct vlock_kept *kept = vlock_kept_check(L, 1);
     if (vlock_kept_is_written(L, 1, kept) && kept->is_settling)
         return 0;
-    if (!kept->has_base || kept->disturbed > 0 || has_expired(L, kept))
+    if (!vlock_pace_has_base(&kept->pace) || has_expired(L, kept))
         return 0;
     return push_base(L, kept);
 }
@@ -222,7 +219,7 @@ static int l_base(lua_State *L)
 static int l_next(lua_State *L)
 {
     struct vlock_kept *kept = vlock_kept_check(L, 1);
-    if (kept->has_base && kept->disturbed > 0) {
+    if (vlock_pace_gives_way(&kept->pace)) {
         lua_settop(L, 0);
         lua_pushnil(L);
         lua_pushnil(L);
@@ -233,8 +230,7 @@ static int l_next(lua_State *L)
     int count = l_base(L);
     if (count == 0)
         return 0;
-    kept->streak++;
-    lua_pushboolean(L, kept->streak % STREAK == 0);
+    lua_pushboolean(L, vlock_pace_builds(&kept->pace));
     return count + 1;
 }
 
@@ -242,7 +238,7 @@ static int l_next(lua_State *L)
 static int l_base_of(lua_State *L)
 {
     struct vlock_kept *kept = vlock_kept_check(L, 1);
-    if (!kept->has_base || kept->edition != (unsigned)luaL_checkinteger(L, 2))
+    if (!kept->pace.has_base || kept->edition != (unsigned)luaL_checkinteger(L, 2))
         return 0;
     push_state(L, kept);
     return 1;
@@ -253,9 +249,7 @@ static int l_base_of(lua_State *L)
 static int l_forget(lua_State *L)
 {
     struct vlock_kept *kept = vlock_kept_check(L, 1);
-    kept->has_base = false;
-    kept->disturbed = (int)luaL_checkinteger(L, 2);
-    kept->streak = 0;
+    vlock_pace_disturbed(&kept->pace, (int)luaL_checkinteger(L, 2));
     return 0;
 }
 
@@ -263,7 +257,7 @@ static int l_forget(lua_State *L)
 static int l_forget_last(lua_State *L)
 {
     struct vlock_kept *kept = vlock_kept_check(L, 1);
-    kept->has_last = kept->has_base = false;
+    kept->has_last = kept->pace.has_base = false;
     kept->edition++;
     lua_pushnil(L);
     lua_setiuservalue(L, 1, VLOCK_KEPT_VALUE);
@@ -273,7 +267,7 @@ static int l_forget_last(lua_State *L)
 /* break_streak(kept): others have made something meanwhile. */
 static int l_break_streak(lua_State *L)
 {
-    vlock_kept_check(L, 1)->streak = 0;
+    vlock_kept_check(L, 1)->pace.streak = 0;
     return 0;
 }
 

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/pace.h"
+
 struct vlock_task;
 
 /* Bytes. What is longer goes by other ways. */
@@ -29,11 +31,9 @@ struct vlock_kept {
     double expires_at; /* NAN: nobody knows */
     double told_until; /* by when the server's record tells of that commit */
     int64_t version;
-    int disturbed; /* updates that begin with a read, because others were seen at work */
-    int streak;    /* updates in a row on commits of its own */
+    struct vlock_pace pace;
     unsigned edition; /* is another one where the state is */
     bool has_last;    /* whether there is such a state */
-    bool has_base;    /* whether the next update can begin with it */
     bool is_loose;    /* it does not fit in here: a deletion, or of a store with other stamps */
     unsigned char stamp_size;
     char stamp[VLOCK_KEPT_STAMP];

@@ -163,9 +163,8 @@ static bool settle(lua_State *L, struct vlock_redis_library *library, struct vlo
     kept->edition++;
     kept->told_until =
         (double)kept->sent_ns / VLOCK_NS_PER_SECOND + (double)lua_tointeger(L, RECEIPT) / 1000;
-    kept->has_last = kept->has_base = true;
-    if (kept->disturbed > 0)
-        kept->disturbed--;
+    kept->has_last = true;
+    vlock_pace_committed(&kept->pace, true);
     lua_pushvalue(L, TEXT);
     lua_setiuservalue(L, KEPT, VLOCK_KEPT_VALUE);
     struct vlock_chain_record *record = push_record(L);
@@ -237,7 +236,7 @@ static int l_write(lua_State *L)
     struct vlock_scheduler *scheduler = library->scheduler;
     lua_settop(L, RECEIPT);
     luaL_checktype(L, WRITING, LUA_TTABLE);
-    if (vlock_kept_is_written(L, KEPT, kept) || !kept->has_base || kept->is_loose ||
+    if (vlock_kept_is_written(L, KEPT, kept) || !kept->pace.has_base || kept->is_loose ||
         kept->edition != (unsigned)lua_tointeger(L, EDITION) || kept->version == INT64_MAX ||
         lua_type(L, TEXT) != LUA_TSTRING || !vlock_scheduler_can_park(scheduler, L) ||
         !lua_checkstack(L, STACK_AFTERWARDS) || !make_token(L, kept))

@@ -16,7 +16,7 @@
 
 /* ---- histograms: of seconds, kept in nanoseconds ---- */
 
-static struct vlock_histogram *check_histogram(lua_State *L, int index)
+struct vlock_histogram *vlock_lib_lab_histogram(lua_State *L, int index)
 {
     return *(struct vlock_histogram **)luaL_checkudata(L, index, HISTOGRAM_TYPE);
 }
@@ -42,14 +42,14 @@ static int l_histogram(lua_State *L)
 static int l_record(lua_State *L)
 {
     lua_Number seconds = luaL_checknumber(L, 2);
-    vlock_histogram_record(check_histogram(L, 1), (int64_t)llround(seconds * VLOCK_NS_PER_SECOND));
+    vlock_histogram_record(vlock_lib_lab_histogram(L, 1), (int64_t)llround(seconds * VLOCK_NS_PER_SECOND));
     return 0;
 }
 
 /* h:add(other): adds what the other has recorded. */
 static int l_histogram_add(lua_State *L)
 {
-    vlock_histogram_add(check_histogram(L, 1), check_histogram(L, 2));
+    vlock_histogram_add(vlock_lib_lab_histogram(L, 1), vlock_lib_lab_histogram(L, 2));
     return 0;
 }
 
@@ -57,13 +57,13 @@ static int l_histogram_add(lua_State *L)
 static int l_percentile(lua_State *L)
 {
     push_seconds(L,
-                 (double)vlock_histogram_percentile(check_histogram(L, 1), luaL_checknumber(L, 2)));
+                 (double)vlock_histogram_percentile(vlock_lib_lab_histogram(L, 1), luaL_checknumber(L, 2)));
     return 1;
 }
 
 static int l_histogram_count(lua_State *L)
 {
-    lua_pushinteger(L, (lua_Integer)vlock_histogram_count(check_histogram(L, 1)));
+    lua_pushinteger(L, (lua_Integer)vlock_histogram_count(vlock_lib_lab_histogram(L, 1)));
     return 1;
 }
 
@@ -71,32 +71,32 @@ static int l_histogram_count(lua_State *L)
 static int l_count_up_to(lua_State *L)
 {
     int64_t ns = (int64_t)llround(luaL_checknumber(L, 2) * VLOCK_NS_PER_SECOND);
-    lua_pushinteger(L, (lua_Integer)vlock_histogram_count_up_to(check_histogram(L, 1), ns));
+    lua_pushinteger(L, (lua_Integer)vlock_histogram_count_up_to(vlock_lib_lab_histogram(L, 1), ns));
     return 1;
 }
 
 /* h:deviation(): the standard deviation, in seconds */
 static int l_deviation(lua_State *L)
 {
-    push_seconds(L, vlock_histogram_deviation(check_histogram(L, 1)));
+    push_seconds(L, vlock_histogram_deviation(vlock_lib_lab_histogram(L, 1)));
     return 1;
 }
 
 static int l_mean(lua_State *L)
 {
-    push_seconds(L, vlock_histogram_mean(check_histogram(L, 1)));
+    push_seconds(L, vlock_histogram_mean(vlock_lib_lab_histogram(L, 1)));
     return 1;
 }
 
 static int l_min(lua_State *L)
 {
-    push_seconds(L, (double)vlock_histogram_min(check_histogram(L, 1)));
+    push_seconds(L, (double)vlock_histogram_min(vlock_lib_lab_histogram(L, 1)));
     return 1;
 }
 
 static int l_max(lua_State *L)
 {
-    push_seconds(L, (double)vlock_histogram_max(check_histogram(L, 1)));
+    push_seconds(L, (double)vlock_histogram_max(vlock_lib_lab_histogram(L, 1)));
     return 1;
 }
 

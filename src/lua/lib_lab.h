@@ -4,7 +4,12 @@
 
 #include <lua.h>
 
+struct vlock_histogram;
+
 /* Pushes the library's table. */
 int vlock_lib_lab_open(lua_State *L);
+
+/* The histogram at this index; raises where there is none. Its userdata's. */
+struct vlock_histogram *vlock_lib_lab_histogram(lua_State *L, int index);
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "lua/crowd.h"
 #include "lua/redis_connection.h"
 #include "lua/sim_world.h"
 #include "net/sim.h"
@@ -125,6 +126,20 @@ static int l_connect(lua_State *L)
     return 1;
 }
 
+/* w:crowd(settings): its clients, all of them (see crowd.h). settings: workers, cells, connections,
+ * per_worker or commits or neither (their numbers); deadline, until when updates begin; is_own,
+ * whether worker i keeps to cell i mod cells, else each update has one at random; seed; read_time,
+ * write_time, how long they take the server; disturbed, for how many updates a conflict has its
+ * loser read first; latencies, a histogram. And functions: open_record(cell) returns a chain;
+ * new_policy() returns a policy's retry and backoff; new_conflict(worker, cell, random) returns the
+ * table that they are asked about. Times in seconds. Its field `give_up_reason` is set to the first
+ * reason why an update was given up. */
+static int l_crowd(lua_State *L)
+{
+    vlock_crowd_push(L);
+    return 1;
+}
+
 /* ---- the server's side ---- */
 
 /* w:receive(): waits for a command; its words, a list of texts; false: another server has taken
@@ -180,9 +195,10 @@ int vlock_lib_sim_open(lua_State *L)
 {
     static const luaL_Reg methods[] = {
         {"finish", l_finish}, {"connect", l_connect}, {"receive", l_receive}, {"serve", l_serve},
-        {"answer", l_answer}, {"counts", l_counts},   {NULL, NULL},
+        {"answer", l_answer}, {"counts", l_counts},   {"crowd", l_crowd},     {NULL, NULL},
     };
     vlock_sim_world_register(L, methods);
+    vlock_crowd_register(L);
     lua_createtable(L, 0, 1);
     lua_pushcfunction(L, l_begin);
     lua_setfield(L, -2, "begin");

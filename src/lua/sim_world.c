@@ -23,6 +23,9 @@ struct vlock_sim_world {
     struct vlock_clock clock; /* of the network: follows the scheduler's */
     struct vlock_task *server; /* where it waits for a command, else NULL */
     struct vlock_sim_message *held;
+    struct vlock_task *waiter; /* a task that takes what happens itself, where it waits; or NULL */
+    int64_t waiter_ns;         /* by when it wants to go on */
+    int64_t sleeps;            /* that have ended unseen by the scheduler */
     int references[REFERENCES];
 };
 
@@ -55,7 +58,8 @@ static void put(lua_State *L, const struct vlock_sim_world *world, int which, in
 static int64_t next_ns(void *user)
 {
     const struct vlock_sim_world *world = user;
-    return vlock_sim_next_ns(world->sim);
+    int64_t next_ns = vlock_sim_next_ns(world->sim);
+    return world->waiter && world->waiter_ns < next_ns ? world->waiter_ns : next_ns;
 }
 
 /* Wakes who waits for this message, if anybody does any more. */
@@ -103,7 +107,13 @@ static void happen(void *user)
 {
     struct vlock_sim_world *world = user;
     struct vlock_sim_message *message;
+    struct vlock_task *waiter = world->waiter;
     world->clock.virtual_ns = vlock_scheduler_now(world->scheduler);
+    if (waiter) {
+        world->waiter = NULL;
+        vlock_task_wake(waiter, 0);
+        return;
+    }
     enum vlock_sim_event event = vlock_sim_take(world->sim, &message);
     if (event == VLOCK_SIM_ARRIVAL || event == VLOCK_SIM_FAILOVER)
         tell_server(world, message);
@@ -202,10 +212,49 @@ void vlock_sim_world_answer(lua_State *L, struct vlock_sim_world *world, int64_t
     }
 }
 
+/* ---- a task that is all of the clients ---- */
+
+struct vlock_scheduler *vlock_sim_world_scheduler(const struct vlock_sim_world *world)
+{
+    return world->scheduler;
+}
+
+int64_t vlock_sim_world_now(const struct vlock_sim_world *world)
+{
+    return vlock_scheduler_now(world->scheduler);
+}
+
+struct vlock_sim *vlock_sim_world_network(struct vlock_sim_world *world)
+{
+    world->clock.virtual_ns = vlock_scheduler_now(world->scheduler);
+    return world->sim;
+}
+
+bool vlock_sim_world_go_on_to(struct vlock_sim_world *world, int64_t when_ns)
+{
+    bool goes_on = vlock_scheduler_go_on_to(world->scheduler, when_ns);
+    world->clock.virtual_ns = vlock_scheduler_now(world->scheduler);
+    return goes_on;
+}
+
+int vlock_sim_world_await(lua_State *L, struct vlock_sim_world *world, int64_t when_ns,
+                          lua_KFunction k)
+{
+    world->waiter = vlock_scheduler_current(world->scheduler);
+    world->waiter_ns = when_ns;
+    return vlock_scheduler_park(L, 0, k);
+}
+
+void vlock_sim_world_count(struct vlock_sim_world *world, int64_t commands, int64_t sleeps)
+{
+    vlock_scheduler_links(world->scheduler)->commands += commands;
+    world->sleeps += sleeps;
+}
+
 const struct vlock_sim_counts *vlock_sim_world_counts(const struct vlock_sim_world *world,
                                                       int64_t *timers)
 {
-    *timers = vlock_scheduler_virtual_timers(world->scheduler);
+    *timers = vlock_scheduler_virtual_timers(world->scheduler) + world->sleeps;
     return vlock_sim_counts(world->sim);
 }
 
@@ -226,7 +275,7 @@ void vlock_sim_world_end(struct vlock_sim_world *world)
     vlock_scheduler_end_virtual(world->scheduler);
     vlock_sim_free(world->sim);
     world->sim = NULL;
-    world->server = NULL;
+    world->server = world->waiter = NULL;
     world->held = NULL;
     for (int i = 0; i < REFERENCES; i++)
         luaL_unref(world->L, LUA_REGISTRYINDEX, world->references[i]);

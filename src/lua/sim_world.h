@@ -57,6 +57,29 @@ int64_t vlock_sim_world_serve(const struct vlock_sim_world *world, int64_t servi
  * status, {err = …} an error. done_ns: of vlock_sim_world_serve(). */
 void vlock_sim_world_answer(lua_State *L, struct vlock_sim_world *world, int64_t done_ns);
 
+/* ---- for a task that is all of the clients (crowd.h) ---- */
+
+struct vlock_sim;
+
+struct vlock_scheduler *vlock_sim_world_scheduler(const struct vlock_sim_world *world);
+
+/* Its time, in nanoseconds. */
+int64_t vlock_sim_world_now(const struct vlock_sim_world *world);
+
+/* Its network, whose clock stands where vlock_sim_world_go_on_to() has left it. */
+struct vlock_sim *vlock_sim_world_network(struct vlock_sim_world *world);
+
+/* Goes on to this time, as of vlock_scheduler_go_on_to(). */
+bool vlock_sim_world_go_on_to(struct vlock_sim_world *world, int64_t when_ns);
+
+/* Parks until the network's next event is due, or the time is `when_ns`: use as `return
+ * vlock_sim_world_await(…)`. What happens is left for the task to take. */
+int vlock_sim_world_await(lua_State *L, struct vlock_sim_world *world, int64_t when_ns,
+                          lua_KFunction k);
+
+/* Counts commands that it has sent, and sleeps of its clients that have ended. */
+void vlock_sim_world_count(struct vlock_sim_world *world, int64_t commands, int64_t sleeps);
+
 /* What has happened so far; timers: sleeps that have ended. */
 const struct vlock_sim_counts *vlock_sim_world_counts(const struct vlock_sim_world *world,
                                                       int64_t *timers);

@@ -64,10 +64,12 @@ enum vlock_sim_event {
     VLOCK_SIM_FAILOVER, /* another server takes over */
 };
 
-/* A command under way, and then its reply. The network's; `slot` and `mark` are for the owner. */
+/* A command under way, and then its reply. The network's; `slot`, `mark` and `sender` are for the
+ * owner. */
 struct vlock_sim_message {
-    int slot;   /* small numbers from 1 that are used again: no two messages have the same */
-    int mark;   /* free */
+    int slot;     /* small numbers from 1 that are used again: no two messages have the same */
+    int mark;     /* free */
+    void *sender; /* free; NULL at first */
     bool waits; /* its client has not been told yet what became of it */
     bool is_direct;
     bool is_held; /* by the server */

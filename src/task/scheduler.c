@@ -272,10 +272,17 @@ bool vlock_scheduler_can_park(const struct vlock_scheduler *s, lua_State *L)
 
 void vlock_scheduler_check_can_wait(struct vlock_scheduler *s, lua_State *L, const char *what)
 {
-    if (!s->current || !lua_isyieldable(L))
+    bool is_in_the_way = !s->current || !lua_isyieldable(L);
+    s->refusals += is_in_the_way || s->unyieldable;
+    if (is_in_the_way)
         vlock_obstacle_raise(L, L, what, s->closing);
     if (s->unyieldable)
         vlock_obstacle_raise(L, s->unyieldable, what, NULL);
+}
+
+int64_t vlock_scheduler_refusals(const struct vlock_scheduler *s)
+{
+    return s->refusals;
 }
 
 int vlock_scheduler_park(lua_State *L, lua_KContext context, lua_KFunction k)

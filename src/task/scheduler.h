@@ -126,6 +126,11 @@ struct vlock_event_source {
  * nothing changes, where a task is asleep. */
 bool vlock_scheduler_begin_virtual(struct vlock_scheduler *scheduler,
                                    struct vlock_event_source *source);
+/* For a task that makes things happen itself in virtual time: goes on to `when_ns`. False where
+ * somebody else comes first: another task is ready or wakes before that, or the run is
+ * interrupted. */
+bool vlock_scheduler_go_on_to(struct vlock_scheduler *scheduler, int64_t when_ns);
+
 /* Time is real again. Tasks that are asleep are woken at once. */
 void vlock_scheduler_end_virtual(struct vlock_scheduler *scheduler);
 
@@ -142,6 +147,9 @@ struct vlock_task *vlock_scheduler_current(struct vlock_scheduler *scheduler);
  * `what` wants to wait. */
 void vlock_scheduler_check_can_wait(struct vlock_scheduler *scheduler, lua_State *L,
                                     const char *what);
+
+/* How often, since it was made, that has kept somebody from waiting. */
+int64_t vlock_scheduler_refusals(const struct vlock_scheduler *scheduler);
 
 /* Whether the running code may park: it belongs to a task, and nothing is in the way. */
 bool vlock_scheduler_can_park(const struct vlock_scheduler *scheduler, lua_State *L);

@@ -53,6 +53,16 @@ bool vlock_virtual_has_events(const struct vlock_scheduler *s)
     return next_of_source(s) < INT64_MAX;
 }
 
+bool vlock_scheduler_go_on_to(struct vlock_scheduler *s, int64_t when_ns)
+{
+    const struct vlock_timer *timer = vlock_timers_first(&s->timers);
+    if (!TAILQ_EMPTY(&s->run->ready) || s->is_interrupted || (timer && timer->when_ns < when_ns))
+        return false;
+    if (s->clock.virtual_ns < when_ns)
+        s->clock.virtual_ns = when_ns;
+    return true;
+}
+
 /* Of events at the same instant, the source's come first: always in the same order. */
 void vlock_virtual_turn(struct vlock_scheduler *s)
 {

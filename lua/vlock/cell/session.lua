@@ -7,7 +7,6 @@ local core = require "vlock.core"
 local hex = require "vlock.text.hex"
 
 local CELL_LIMIT = 1024 -- cells that are remembered
-local DISTURBED = 32 -- updates: see Session:pause_of
 
 local USUAL = require("vlock.cell.cell").RECEIPTS
 local kept = connections.kept
@@ -15,7 +14,9 @@ local OUTSIDE = {} -- writes where code outside of tasks does
 
 local Session = {}
 
-local session = {}
+local session = {
+  DISTURBED = 32, -- updates: see Session:pause_of
+}
 
 -- Sixteen hexadecimal digits that no other session has.
 local function new_writer()
@@ -145,7 +146,7 @@ end
 -- (1) after a conflict a session reads first, like everybody, for its next DISTURBED updates, and
 --     lets up to four round trips pass before it reads;
 -- (2) one that was never disturbed pauses for a round trip after every so many updates (STREAK in
---     kept.c), which costs it no command.
+--     src/base/pace.c), which costs it no command.
 function Session:pause_of(has_base)
   return has_base and self.rtt or 4 * self.rtt * self.random()
 end
@@ -163,7 +164,7 @@ end
 
 --- After a conflict, or what may have been one.
 function Session:forget(cell)
-  kept.forget(self:about(cell), DISTURBED)
+  kept.forget(self:about(cell), session.DISTURBED)
 end
 
 --- After the server was found to have lost writes: there is no need to be told again.

@@ -66,20 +66,25 @@ local function shown(plan, base)
   return { value = plan.codec.decode(base.value), version = base.version }
 end
 
--- What the policy is told: see lua/README.md for every field.
-local function new_conflict(session, plan, cell)
+--- What the policy of a worker, whose random numbers these are, is told of a cell: see
+-- lua/README.md for every field.
+function update.new_conflict(key, codec, worker, random)
   return {
-    key = cell.key,
-    codec = plan.codec.name,
+    key = key,
+    codec = codec,
     attempt = 0,
     elapsed = 0,
     rtt = 0,
     gap = 0,
-    worker = session.worker,
+    worker = worker,
     state = {},
-    random = session.random,
+    random = random,
     now = now,
   }
+end
+
+local function new_conflict(session, plan, cell)
+  return update.new_conflict(cell.key, plan.codec.name, session.worker, session.random)
 end
 
 -- Hooks watch: what they raise changes nothing of what they are told of. What a policy writes into

@@ -5,8 +5,9 @@
 
 local register = {}
 
---- Its commands, by name, on an empty server. remember, or nil: called before each change with a
--- function that takes it back.
+--- Its commands, by name, on an empty server; and a function of a key, a value and a version, which
+-- puts them there. remember, or nil: called before each change by a command with a function that
+-- takes it back.
 function register.commands(remember)
   local values, versions = {}, {}
   local commands = {}
@@ -30,7 +31,9 @@ function register.commands(remember)
     return 1
   end
 
-  return commands
+  return commands, function(key, value, version)
+    values[key], versions[key] = value, version
+  end
 end
 
 -- base.stamp "": only the number base.version is compared, which here is the stamp.

@@ -67,7 +67,8 @@ local function new_journal(model)
 end
 
 -- What answers commands: a function from a command's words and the time, in nanoseconds of virtual
--- time, to its reply; and one to be called when another server has taken over.
+-- time, to its reply; one to be called when another server has taken over; and, of a register, one
+-- that puts a key's value and version there.
 local function new_server(model, journal)
   local remember = journal and function(undo)
     journal:remember(undo)
@@ -75,7 +76,7 @@ local function new_server(model, journal)
   if model.server == "redis" then
     return redis_server.new(EPOCH * 1000000, remember)
   end
-  local commands = register.commands(remember)
+  local commands, put = register.commands(remember)
   return function(words)
     local command = commands[words[1]] or commands[words[1]:upper()]
     if not command then
@@ -83,7 +84,7 @@ local function new_server(model, journal)
         :format(words[1]) }
     end
     return command(words[2], words[3], words[4])
-  end, function() end
+  end, function() end, put
 end
 
 -- The seconds that each command takes, by its name, however that is written.
@@ -95,10 +96,7 @@ local function service_of(model)
   end })
 end
 
-local function serve(core_world, model)
-  local journal = new_journal(model)
-  local answer, restart = new_server(model, journal)
-  local service = service_of(model)
+local function serve(core_world, service, journal, answer, restart)
   while true do
     local words = core_world:receive()
     if words then
@@ -122,8 +120,12 @@ function world.begin(model, seed, on_failure)
   local core_world = sim_core.begin(models.settings(model, seed))
   local self = setmetatable({ model = model, core = core_world, began = clock() }, World)
   bind_to_run(seed)
+  local journal = new_journal(model)
+  local answer, restart
+  answer, restart, self.put = new_server(model, journal)
+  self.service = service_of(model)
   self.server = core.spawn(function()
-    local ok, reason = pcall(serve, core_world, model)
+    local ok, reason = pcall(serve, core_world, self.service, journal, answer, restart)
     if not ok then
       on_failure(reason)
     end
@@ -135,6 +137,13 @@ end
 -- no faults, for those who look at the server from outside.
 function World:connect(is_direct)
   return self.core:connect(is_direct or false)
+end
+
+--- All of its clients at once, of a register: w:crowd of src/lua/lib_sim.c, whose settings are these
+-- but for the server's times.
+function World:crowd(settings)
+  settings.read_time, settings.write_time = self.service.READ, self.service.WRITE
+  return self.core:crowd(settings)
 end
 
 --- Lets time go on until all that was sent has arrived at the server, or never will.

@@ -2,7 +2,10 @@
 
 local did_you_mean = require "vlock.text.did_you_mean"
 
-local key_choice = {}
+local key_choice = {
+  OWN = "own",
+  UNIFORM = "uniform",
+}
 
 -- Worker i keeps to key i mod keys.
 local function own(keys)
@@ -49,15 +52,15 @@ local function zipf(keys, exponent)
   end
 end
 
-local names = { "own", "uniform", "zipf" }
+local names = { key_choice.OWN, key_choice.UNIFORM, "zipf" }
 
 --- new("own" | "uniform" | "zipf:S", number of keys): a function from a worker to a function that
 -- chooses 1 … keys. Raises on an unknown name, or an S that is not from 0 to 20.
 function key_choice.new(dist, keys)
   local name, parameter = dist:match("^(%a+):?(.*)$")
-  if dist == "own" then
+  if dist == key_choice.OWN then
     return own(keys)
-  elseif dist == "uniform" then
+  elseif dist == key_choice.UNIFORM then
     return uniform(keys)
   elseif name == "zipf" then
     local exponent = tonumber(parameter ~= "" and parameter or "1")

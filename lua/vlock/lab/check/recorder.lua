@@ -149,6 +149,11 @@ function Recorder:opener()
   end
 end
 
+--- Counts writes of one copy each that were written down by others.
+function Recorder:count(writes)
+  self.told = self.told + writes
+end
+
 --- How many copies of writes were sent.
 function Recorder:calls()
   return self.told + kept.recorded() - self.recorded_before

@@ -4,8 +4,6 @@ local core = require "vlock.core"
 local json = require "vlock.text.json"
 local scenarios = require "vlock.lab.ask.scenario"
 
-local now = core.now
-
 local result = {}
 
 -- Jain's fairness index, (Σx)² / (n·Σx²); 1 where all have the same. (R. Jain, D. Chiu, W. Hawe,
@@ -19,12 +17,10 @@ local function jain(shares)
 end
 
 -- Over each worker's commits per second of its own run.
-local function fairness(workers)
-  local rates, least, most = {}, math.huge, 0
-  for i, worker in ipairs(workers) do
-    local seconds = (worker.ended or now()) - worker.started
-    rates[i] = seconds > 0 and worker.commits / seconds or 0
-    least, most = math.min(least, rates[i]), math.max(most, rates[i])
+local function fairness(rates)
+  local least, most = math.huge, 0
+  for _, rate in ipairs(rates) do
+    least, most = math.min(least, rate), math.max(most, rate)
   end
   return { jain = jain(rates), min = least, max = most }
 end
@@ -46,14 +42,6 @@ local function latency_ms(histogram)
   }
 end
 
-local function sum_of(workers, field)
-  local total = 0
-  for _, worker in ipairs(workers) do
-    total = total + worker.session[field]
-  end
-  return total
-end
-
 local LEAST_COMMITS = 4 -- a worker: with fewer, shares are uneven by chance
 
 -- Whether Jain's index of so many shares is nearer to what it is where one has everything, 1/n,
@@ -65,16 +53,11 @@ end
 -- Whether some workers had nothing, or nearly: then the others' speed is no merit. In an open loop,
 -- of what they began.
 local function is_starved(run, shares)
-  if run.commits < LEAST_COMMITS * #run.workers then
+  local workers, parts = run.scenario.workers, run.tally.parts
+  if run.commits < LEAST_COMMITS * workers then
     return false
   elseif not run.scenario.rate then
-    return is_uneven(shares.jain, #run.workers)
-  end
-  local parts = {}
-  for _, worker in ipairs(run.workers) do
-    if worker.begun > 0 then
-      parts[#parts + 1] = worker.commits / worker.begun
-    end
+    return is_uneven(shares.jain, workers)
   end
   return is_uneven(jain(parts), #parts)
 end
@@ -82,8 +65,8 @@ end
 --- The result of a run: its fields are those of the JSON (../README.md). `found` is what the
 -- recorder has found.
 function result.new(run, found)
-  local workers, seconds = run.workers, run.seconds
-  local attempts, shares = sum_of(workers, "attempts"), fairness(workers)
+  local seconds, attempts = run.seconds, run.tally.attempts
+  local shares = fairness(run.tally.rates)
   local made = run.commits > 0
   return {
     vlockrun = core.version,
@@ -101,7 +84,7 @@ function result.new(run, found)
     attempts = attempts,
     calls = run.recorder:calls(),
     commands = run.commands,
-    conflicts = sum_of(workers, "conflicts"),
+    conflicts = run.tally.conflicts,
     gave_up = run.gave_up,
     unknown = run.unknown,
     history_lost = run.history_lost,

@@ -6,6 +6,7 @@
 local combine = require "vlock.cell.combine"
 local connections = require "vlock.redis_core"
 local core = require "vlock.core"
+local crowds = require "vlock.lab.run.crowd"
 local hex = require "vlock.text.hex"
 local key_choice = require "vlock.lab.ask.key_choice"
 local keys = require "vlock.lab.run.keys"
@@ -16,6 +17,7 @@ local recorder = require "vlock.lab.check.recorder"
 local outcomes = require "vlock.cell.outcome"
 local arrivals = require "vlock.lab.ask.arrivals"
 local results = require "vlock.lab.measure.result"
+local tallies = require "vlock.lab.measure.tally"
 local scenarios = require "vlock.lab.ask.scenario"
 local server_info = require "vlock.script.server_info"
 local worlds = require "vlock.sim.world"
@@ -215,18 +217,27 @@ local function start_workers(run)
   end
 end
 
-local function run_workers(run)
-  start_workers(run)
-  local stop = limits.watch(run)
+local function join_workers(run)
   for _, worker in ipairs(run.workers) do
     worker.task:join()
   end
+  run.tally, run.open_loop = tallies.of(run.workers), run.arrivals:summary()
+end
+
+local function run_workers(run)
+  local work_all = run.is_crowd and crowds.run or join_workers
+  if run.is_crowd then
+    run.workers = {}
+  else
+    start_workers(run)
+  end
+  local stop = limits.watch(run)
+  work_all(run)
   stop()
   if run.fatal then
     error(run.fatal, 0)
   end
   run.seconds = now() - run.started
-  run.open_loop = run.arrivals:summary()
 end
 
 -- How an update is made: as of update.run in vlock.cell.update.
@@ -303,6 +314,8 @@ local function prepare(run, setup)
     error(contention.INTERRUPTED, 0)
   end
   run.trace = setup.trace and setup.trace:run(setup.label, run.scenario.workers)
+  run.is_crowd = not run.has_tasks
+    and crowds.suits(run, setup.model, setup.history or setup.trace or setup.interval)
   run.choose = key_choice.new(run.scenario.dist, run.scenario.keys)
   connect_all(run, run.world and function()
     return run.world:connect()
@@ -356,6 +369,23 @@ local function run_with(run, setup, control)
   return result
 end
 
+local function run_real(setup)
+  local run = new_run(setup)
+  local control <close> = setup.connect()
+  return run_with(run, setup, control), run
+end
+
+local function simulate(setup, has_tasks)
+  local run = new_run(setup)
+  local _ <close> = collector_for(run.scenario.workers)
+  local world <close> = worlds.begin(setup.model, run.seed, function(reason)
+    run.fatal = run.fatal or reason
+  end)
+  run.world, run.has_tasks = world, has_tasks
+  local control <close> = world:connect(true)
+  return run_with(run, setup, control), run
+end
+
 --- Runs one scenario; returns its result (the fields of the JSON: ../README.md) and the run
 -- itself, for what is no figure: latencies (a histogram), first_error and give_up_reason (texts,
 -- where there were any).
@@ -367,23 +397,23 @@ end
 -- new_store() the same for the store; store_name; history (vlock.lab.check.history_writer), where
 -- it is written down, or nil; trace (vlock.lab.run.trace), or nil; interrupt, a table: the run ends
 -- early once it has a field `reason`; watch(run), or nil: called before the workers start, to show
--- how it goes; returns a function that ends it; interval: whether run.recent is wanted.
+-- how it goes; returns a function that ends it; interval: whether run.recent is wanted; has_tasks:
+-- whether each worker is to be a task where a crowd would do (vlock.lab.run.crowd).
 function contention.run(setup)
-  local run = new_run(setup)
-  if not setup.model or run.scenario.workers < MANY then
-    core.watch() -- of more than that, one step of the collector may take as long as an endless loop
+  -- Of more than that, one step of the collector may take as long as an endless loop.
+  if not setup.model or setup.scenario.workers < MANY then
+    core.watch()
   end
   if not setup.model then
-    local control <close> = setup.connect()
-    return run_with(run, setup, control), run
+    return run_real(setup)
   end
-  local _ <close> = collector_for(run.scenario.workers)
-  local world <close> = worlds.begin(setup.model, run.seed, function(reason)
-    run.fatal = run.fatal or reason
-  end)
-  run.world = world
-  local control <close> = world:connect(true)
-  return run_with(run, setup, control), run
+  local ok, result, run = pcall(simulate, setup, setup.has_tasks)
+  if not ok and result == crowds.UNSUITED then
+    return simulate(setup, true)
+  elseif not ok then
+    error(result, 0)
+  end
+  return result, run
 end
 
 return contention

@@ -1,0 +1,112 @@
+-- Workers without tasks: all clients of a simulated register in C (src/lua/crowd.h), where what they
+-- do is so plain that nothing of it has to wait in Lua. A policy is asked as ever. The figures are
+-- those of tasks with the same seed, a hundred times sooner.
+
+local core = require "vlock.core"
+local key_choice = require "vlock.lab.ask.key_choice"
+local plans = require "vlock.cell.plan"
+local scenarios = require "vlock.lab.ask.scenario"
+local sessions = require "vlock.cell.session"
+local updates = require "vlock.cell.update"
+
+local now = core.now
+
+local crowd = {}
+
+--- What `run` raises where the workers turn out to need tasks of their own, as for a policy that
+-- waits. Nothing is lost: a simulation can begin anew.
+crowd.UNSUITED = setmetatable({}, { __tostring = function()
+  return "a crowd does not suit this run"
+end })
+
+-- Whether each client's updates are all of one cell, or it has one update only.
+local function is_of_one_cell(scenario)
+  return scenario.keys == 1 or scenario.dist == key_choice.OWN or scenario.per_worker == 1
+end
+
+local function is_plain_scenario(scenario)
+  return not (scenario.new_update or scenario.value_size or scenario.rate or scenario.combine)
+    and scenario.think == 0
+    and (scenario.dist == key_choice.OWN or scenario.dist == key_choice.UNIFORM)
+    and is_of_one_cell(scenario)
+end
+
+local function is_plain_network(model)
+  return model.server == "register" and not model.failover and next(model.faults) == nil
+end
+
+-- Whether retry and backoff are all that is to be asked of it.
+local function is_plain_policy(instance)
+  return instance.recomputes and not (instance.listeners or instance.on_conflict
+    or instance.on_commit or instance.on_give_up)
+end
+
+--- Whether a crowd may suit this run, of which every update and attempt may have to be watched.
+function crowd.suits(run, model, is_watched)
+  return not is_watched and model ~= nil and is_plain_network(model)
+    and is_plain_scenario(run.scenario) and is_plain_policy(run.policy_parts)
+end
+
+local function new_crowd(run)
+  local scenario, codec = run.scenario, plans.new({}, run.own_store).codec.name
+  local settings = {
+    workers = scenario.workers,
+    cells = scenario.keys,
+    connections = scenarios.connections(scenario),
+    per_worker = scenario.per_worker,
+    commits = scenario.commits,
+    deadline = run.deadline,
+    is_own = scenario.dist == key_choice.OWN,
+    seed = run.seed,
+    disturbed = sessions.DISTURBED,
+    latencies = run.latencies,
+  }
+  function settings.open_record(cell)
+    return run.recorder:record(run.cells[cell].key).chain
+  end
+  function settings.new_policy()
+    local instance = run.new_policy()
+    return instance.retry, instance.backoff
+  end
+  function settings.new_conflict(worker, cell, random)
+    local c = updates.new_conflict(run.cells[cell].key, codec, worker, random)
+    c.cause = "conflict"
+    return c
+  end
+  return run.world:crowd(settings), settings
+end
+
+-- One step; whether there is more to do.
+local function step(run, clients)
+  local ok, more = pcall(clients.step, clients)
+  if clients:is_unsuited() or not ok and type(more) == "table" then
+    error(crowd.UNSUITED, 0)
+  elseif not ok then
+    error(more, 0)
+  elseif more and (run.interrupt.reason or run.fatal) then
+    clients:cut()
+    return false
+  end
+  return more
+end
+
+--- Has all workers of the run do their work. Raises what a policy raises.
+function crowd.run(run)
+  run.workers = {} -- that are tasks
+  run.started = now()
+  run.deadline = run.scenario.duration and run.started + run.scenario.duration
+  local clients, settings = new_crowd(run)
+  while step(run, clients) do end -- luacheck: ignore
+  local counts = clients:counts()
+  run.commits, run.gave_up, run.unfinished = counts.commits, counts.gave_up, counts.unfinished
+  run.give_up_reason = settings.give_up_reason
+  run.tally = { attempts = counts.attempts, conflicts = counts.conflicts, rates = clients:rates() }
+  run.recorder:count(counts.attempts)
+  for i, version in ipairs(clients:versions()) do
+    if version > 0 then
+      run.world.put(run.cells[i].key, ("%d"):format(version), version)
+    end
+  end
+end
+
+return crowd

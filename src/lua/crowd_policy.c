@@ -1,0 +1,267 @@
+/* What the clients of a crowd ask their policies: `retry` and `backoff`, with a conflict in the
+ * form in which lua/vlock/cell/update.lua shows it. See crowd.h.
+ *
+ * A conflict's `base`, `mine` and `theirs` are made when somebody looks at them: a policy that
+ * does is rare, and there may be a million a second. Who looks at a conflict that is not the one
+ * its policy is asked about, has kept it: a crowd does not suit him. */
+#include <lauxlib.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/units.h"
+#include "lua/crowd_parts.h"
+
+static int number_of(const struct vlock_crowd *crowd, const struct vlock_crowd_client *client)
+{
+    return (int)(client - crowd->clients) + 1;
+}
+
+/* ---- conflicts ---- */
+
+static bool is_made_late(lua_State *L, int index)
+{
+    const char *name = lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : "";
+    return strcmp(name, "base") == 0 || strcmp(name, "mine") == 0 || strcmp(name, "theirs") == 0;
+}
+
+/* Whose conflict is at slot 1; NULL: nobody's who is asked now. */
+static struct vlock_crowd_client *shown_to(lua_State *L)
+{
+    struct vlock_crowd *crowd = lua_touserdata(L, lua_upvalueindex(1));
+    if (crowd->asked && lua_topointer(L, 1) == crowd->asked_conflict)
+        return crowd->asked;
+    crowd->is_unsuited = true;
+    return NULL;
+}
+
+static void push_value(lua_State *L, int64_t version)
+{
+    if (version > 0)
+        lua_pushfstring(L, "%I", (LUAI_UACINT)version);
+    else
+        lua_pushnil(L);
+}
+
+/* Fills in the conflict at slot 1. */
+static void show(lua_State *L, struct vlock_crowd_client *client)
+{
+    lua_createtable(L, 0, 2);
+    push_value(L, client->base.version);
+    lua_setfield(L, -2, "value");
+    lua_pushinteger(L, client->base.version);
+    lua_setfield(L, -2, "version");
+    lua_pushliteral(L, "base");
+    lua_insert(L, -2);
+    lua_rawset(L, 1);
+    lua_pushliteral(L, "mine");
+    push_value(L, client->base.version + 1);
+    lua_rawset(L, 1);
+    client->is_shown = true;
+}
+
+static int l_conflict_index(lua_State *L)
+{
+    struct vlock_crowd_client *client = is_made_late(L, 2) ? shown_to(L) : NULL;
+    if (!client || client->is_shown)
+        return 0;
+    show(L, client);
+    lua_pushvalue(L, 2);
+    lua_rawget(L, 1);
+    return 1;
+}
+
+static int l_conflict_newindex(lua_State *L)
+{
+    struct vlock_crowd_client *client = is_made_late(L, 2) ? shown_to(L) : NULL;
+    if (client && !client->is_shown)
+        show(L, client);
+    lua_rawset(L, 1);
+    return 0;
+}
+
+static int l_conflict_pairs(lua_State *L)
+{
+    struct vlock_crowd_client *client = shown_to(L);
+    if (client && !client->is_shown)
+        show(L, client);
+    lua_getglobal(L, "next");
+    lua_pushvalue(L, 1);
+    lua_pushnil(L);
+    return 3;
+}
+
+void vlock_crowd_push_conflict_type(lua_State *L, int index)
+{
+    static const luaL_Reg methods[] = {{"__index", l_conflict_index},
+                                       {"__newindex", l_conflict_newindex},
+                                       {"__pairs", l_conflict_pairs},
+                                       {NULL, NULL}};
+    lua_createtable(L, 0, 4);
+    lua_pushvalue(L, index);
+    luaL_setfuncs(L, methods, 1);
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+}
+
+static int l_random(lua_State *L)
+{
+    lua_pushnumber(L, vlock_random_unit(lua_touserdata(L, lua_upvalueindex(1))));
+    return 1;
+}
+
+/* Makes the conflict of a client. */
+static void make_conflict(struct vlock_crowd *crowd, struct vlock_crowd_client *client)
+{
+    lua_State *L = crowd->L;
+    lua_getfield(L, VLOCK_CROWD_SLOT(VLOCK_CROWD_SETTINGS), "new_conflict");
+    lua_pushinteger(L, number_of(crowd, client));
+    lua_pushinteger(L, client->cell + 1);
+    lua_pushlightuserdata(L, &client->random);
+    lua_pushvalue(L, 1); /* the crowd, in which it lies */
+    lua_pushcclosure(L, l_random, 2);
+    lua_call(L, 3, 1);
+    lua_pushvalue(L, VLOCK_CROWD_SLOT(VLOCK_CROWD_CONFLICT_TYPE));
+    lua_setmetatable(L, -2);
+    lua_rawseti(L, VLOCK_CROWD_SLOT(VLOCK_CROWD_CONFLICTS), number_of(crowd, client));
+    client->has_conflict = true;
+}
+
+static void set_number(lua_State *L, const char *name, double number)
+{
+    lua_pushnumber(L, number);
+    lua_setfield(L, -2, name);
+}
+
+static void set_integer(lua_State *L, const char *name, int64_t number)
+{
+    lua_pushinteger(L, number);
+    lua_setfield(L, -2, name);
+}
+
+/* Pushes the conflict, as it is now; returns what stands in it as elapsed. */
+static double push_conflict(struct vlock_crowd *crowd, struct vlock_crowd_client *client)
+{
+    lua_State *L = crowd->L;
+    double elapsed =
+        vlock_crowd_seconds(crowd->now_ns) - vlock_crowd_seconds(client->began_ns);
+    if (!client->has_conflict)
+        make_conflict(crowd, client);
+    lua_rawgeti(L, VLOCK_CROWD_SLOT(VLOCK_CROWD_CONFLICTS), number_of(crowd, client));
+    set_integer(L, "attempt", client->attempt);
+    set_number(L, "rtt", client->rtt);
+    set_number(L, "elapsed", elapsed);
+    set_integer(L, "gap", client->gap);
+    if (client->is_shown) {
+        static const char *const names[] = {"base", "mine", "theirs"};
+        for (int i = 0; i < 3; i++) {
+            lua_pushstring(L, names[i]);
+            lua_pushnil(L);
+            lua_rawset(L, -3);
+        }
+        client->is_shown = false;
+    }
+    return elapsed;
+}
+
+void vlock_crowd_forget_conflict(struct vlock_crowd *crowd, struct vlock_crowd_client *client)
+{
+    if (!client->has_conflict)
+        return;
+    lua_pushnil(crowd->L);
+    lua_rawseti(crowd->L, VLOCK_CROWD_SLOT(VLOCK_CROWD_CONFLICTS), number_of(crowd, client));
+    client->has_conflict = client->is_shown = false;
+}
+
+/* ---- policies ---- */
+
+static void make_policy(struct vlock_crowd *crowd, struct vlock_crowd_client *client)
+{
+    lua_State *L = crowd->L;
+    lua_getfield(L, VLOCK_CROWD_SLOT(VLOCK_CROWD_SETTINGS), "new_policy");
+    lua_call(L, 0, 2);
+    lua_rawseti(L, VLOCK_CROWD_SLOT(VLOCK_CROWD_BACKOFFS), number_of(crowd, client));
+    lua_rawseti(L, VLOCK_CROWD_SLOT(VLOCK_CROWD_RETRIES), number_of(crowd, client));
+    client->has_policy = true;
+}
+
+void vlock_crowd_forget_policy(struct vlock_crowd *crowd, struct vlock_crowd_client *client)
+{
+    if (!client->has_policy)
+        return;
+    for (int i = VLOCK_CROWD_RETRIES; i <= VLOCK_CROWD_BACKOFFS; i++) {
+        lua_pushnil(crowd->L);
+        lua_rawseti(crowd->L, VLOCK_CROWD_SLOT(i), number_of(crowd, client));
+    }
+    client->has_policy = false;
+}
+
+/* Calls a function of the policy with the conflict at this slot. */
+static void call(struct vlock_crowd *crowd, struct vlock_crowd_client *client, int functions,
+                 int conflict, int results)
+{
+    lua_State *L = crowd->L;
+    lua_rawgeti(L, VLOCK_CROWD_SLOT(functions), number_of(crowd, client));
+    lua_pushvalue(L, conflict);
+    lua_call(L, 1, results);
+    if (vlock_crowd_is_unsuited(crowd))
+        luaL_error(L, "a crowd does not suit this policy");
+}
+
+/* Notes a reason, on top of the stack, why an update was given up, if it is the first. */
+static void note_reason(struct vlock_crowd *crowd)
+{
+    if (crowd->gave_up == 0)
+        lua_setfield(crowd->L, VLOCK_CROWD_SLOT(VLOCK_CROWD_SETTINGS), "give_up_reason");
+}
+
+static void note_deadline(struct vlock_crowd *crowd, double limit)
+{
+    char text[24];
+    vlock_units_format_duration((int64_t)llround(limit * VLOCK_NS_PER_SECOND), text);
+    lua_pushfstring(crowd->L, "the deadline of %s would pass", text);
+    note_reason(crowd);
+}
+
+/* As `wait` in lua/vlock/cell/update.lua. */
+static double ask(struct vlock_crowd *crowd, struct vlock_crowd_client *client)
+{
+    lua_State *L = crowd->L;
+    double elapsed = push_conflict(crowd, client);
+    int conflict = lua_gettop(L);
+    crowd->asked = client;
+    crowd->asked_conflict = lua_topointer(L, conflict);
+    call(crowd, client, VLOCK_CROWD_RETRIES, conflict, 3);
+    int more = conflict + 2, take = conflict + 3;
+    if (!lua_toboolean(L, conflict + 1)) {
+        if (!lua_toboolean(L, more))
+            lua_pushliteral(L, "the policy ended it");
+        else
+            lua_pushvalue(L, more);
+        note_reason(crowd);
+        return -1;
+    }
+    call(crowd, client, VLOCK_CROWD_BACKOFFS, conflict, 1);
+    double seconds = lua_tonumber(L, -1);
+    double limit = lua_isnoneornil(L, more) ? INFINITY : lua_tonumber(L, more);
+    if (elapsed + seconds > limit) {
+        note_deadline(crowd, limit);
+        return -1;
+    }
+    if (lua_toboolean(L, take)) {
+        lua_pushvalue(L, take);
+        lua_call(L, 0, 0);
+    }
+    return seconds;
+}
+
+double vlock_crowd_ask(struct vlock_crowd *crowd, struct vlock_crowd_client *client)
+{
+    int top = lua_gettop(crowd->L);
+    if (!client->has_policy)
+        make_policy(crowd, client);
+    double seconds = ask(crowd, client);
+    crowd->asked = NULL;
+    lua_settop(crowd->L, top);
+    return seconds;
+}
