@@ -104,6 +104,24 @@ int vlock_chain_read(struct vlock_chain *chain, struct vlock_chain_state found,
     return 0;
 }
 
+int vlock_chain_read_more(struct vlock_chain *chain, struct vlock_chain_sightings *sightings,
+                          struct vlock_chain_state found, struct vlock_chain_span span)
+{
+    if (!sightings->read || sightings->state.id != found.id ||
+        sightings->state.content != found.content) {
+        if (vlock_chain_read(chain, found, span) != 0)
+            return -1;
+        *sightings = (struct vlock_chain_sightings){found, (uint32_t)chain->sight_count};
+        return 0;
+    }
+    struct vlock_chain_span *all = &chain->sights[sightings->read - 1].span;
+    if (all->begin < span.begin)
+        all->begin = span.begin;
+    if (all->end > span.end)
+        all->end = span.end;
+    return 0;
+}
+
 int64_t vlock_chain_count(const struct vlock_chain *chain)
 {
     return (int64_t)chain->count;

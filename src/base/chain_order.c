@@ -11,8 +11,16 @@
 
 #define IS_READ ((uint32_t)1 << 31) /* in the number of an operation */
 
+/* Where a state that was read stands. Reads of one state often follow each other. */
+struct sighting {
+    uint64_t id;
+    uint32_t place;       /* NONE: it is not in the chain */
+    bool is_passed_twice; /* it has two places: then a read of it tells nothing about the order */
+};
+
 struct order {
     struct vlock_chain_walk *walk;
+    struct sighting last; /* that was looked up */
     uint32_t *first_read;   /* by place: the read of its state that ended first; NONE */
     uint32_t *first_behind; /* by place: of all behind its reads; NONE */
 };
@@ -93,12 +101,19 @@ static void find_bases(struct vlock_chain_walk *walk)
         }
 }
 
-/* Whether a state has two places: then a read of it tells nothing about the order. */
 static bool is_passed_twice(const struct vlock_chain_walk *walk, uint64_t id)
 {
     uint32_t next = *vlock_chain_find(walk, id);
     return id == walk->last.id && next != VLOCK_CHAIN_NONE &&
            (walk->chain->flags[next] & VLOCK_STEP_USED);
+}
+
+static struct sighting look_up(struct order *order, uint64_t id)
+{
+    if (order->last.id != id)
+        order->last = (struct sighting){id, place_of_state(order->walk, id),
+                                        is_passed_twice(order->walk, id)};
+    return order->last;
 }
 
 /* Whether a read found what the state was made with; true where that is not known. */
@@ -117,7 +132,8 @@ static void place_reads(struct order *order)
     struct vlock_chain_walk *walk = order->walk;
     for (size_t i = 0; i < walk->chain->sight_count; i++) {
         struct vlock_chain_state found = walk->chain->sights[i].found;
-        uint32_t read = (uint32_t)i | IS_READ, place = place_of_state(walk, found.id);
+        struct sighting sighting = look_up(order, found.id);
+        uint32_t read = (uint32_t)i | IS_READ, place = sighting.place;
         if (place == VLOCK_CHAIN_NONE) {
             walk->result->unreported++;
             blame(walk, VLOCK_CHAIN_UNREPORTED, read, VLOCK_CHAIN_NONE);
@@ -128,7 +144,7 @@ static void place_reads(struct order *order)
             blame(walk, VLOCK_CHAIN_ALTERED, read,
                   walk->makers[place] == VLOCK_CHAIN_NONE ? VLOCK_CHAIN_NONE : walk->makers[place]);
         }
-        if (!is_passed_twice(walk, found.id))
+        if (!sighting.is_passed_twice)
             order->first_read[place] = first_of(walk, order->first_read[place], read);
     }
 }
@@ -137,13 +153,13 @@ static void judge_reads(struct order *order)
 {
     struct vlock_chain_walk *walk = order->walk;
     for (size_t i = 0; i < walk->chain->sight_count; i++) {
-        uint64_t found = walk->chain->sights[i].found.id;
-        uint32_t read = (uint32_t)i | IS_READ, place = place_of_state(walk, found);
-        if (place == VLOCK_CHAIN_NONE || is_passed_twice(walk, found))
+        struct sighting found = look_up(order, walk->chain->sights[i].found.id);
+        uint32_t read = (uint32_t)i | IS_READ;
+        if (found.place == VLOCK_CHAIN_NONE || found.is_passed_twice)
             continue;
-        if (had_ended(walk, order->first_behind[place], read)) {
+        if (had_ended(walk, order->first_behind[found.place], read)) {
             walk->result->stale_reads++;
-            blame(walk, VLOCK_CHAIN_STALE, read, order->first_behind[place]);
+            blame(walk, VLOCK_CHAIN_STALE, read, order->first_behind[found.place]);
         }
     }
 }
@@ -176,12 +192,16 @@ static void judge_writes(struct order *order)
 int vlock_chain_keep_order(struct vlock_chain_walk *walk)
 {
     size_t size = walk->places * sizeof(uint32_t);
-    struct order order = {walk, malloc(size), malloc(size)};
+    struct order order = {.walk = walk,
+                          .first_read = malloc(size),
+                          .first_behind = malloc(size)};
     int status = -1;
     if (order.first_read && order.first_behind) {
         memset(order.first_read, 0xff, size);
         take_first_of_twins(walk);
         find_bases(walk);
+        order.last = (struct sighting){walk->last.id, walk->last_place,
+                                       is_passed_twice(walk, walk->last.id)};
         place_reads(&order);
         judge_writes(&order);
         judge_reads(&order);

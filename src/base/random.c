@@ -20,30 +20,6 @@ void vlock_random_seed(struct vlock_random *random, uint64_t seed, uint64_t stre
         random->s[i] = splitmix64(&state);
 }
 
-static uint64_t rotate(uint64_t x, int bits)
-{
-    return (x << bits) | (x >> (64 - bits));
-}
-
-uint64_t vlock_random_next(struct vlock_random *random)
-{
-    uint64_t *s = random->s;
-    uint64_t result = rotate(s[1] * 5, 7) * 9;
-    uint64_t shifted = s[1] << 17;
-    s[2] ^= s[0];
-    s[3] ^= s[1];
-    s[1] ^= s[2];
-    s[0] ^= s[3];
-    s[2] ^= shifted;
-    s[3] = rotate(s[3], 45);
-    return result;
-}
-
-double vlock_random_unit(struct vlock_random *random)
-{
-    return (double)(vlock_random_next(random) >> 11) * 0x1p-53;
-}
-
 int vlock_random_entropy(void *bytes, size_t count)
 {
     char *at = bytes;

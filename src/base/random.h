@@ -17,10 +17,30 @@ struct vlock_random {
  * others. */
 void vlock_random_seed(struct vlock_random *random, uint64_t seed, uint64_t stream);
 
-uint64_t vlock_random_next(struct vlock_random *random);
+static inline uint64_t vlock_random_rotate(uint64_t x, int bits)
+{
+    return (x << bits) | (x >> (64 - bits));
+}
+
+static inline uint64_t vlock_random_next(struct vlock_random *random)
+{
+    uint64_t *s = random->s;
+    uint64_t result = vlock_random_rotate(s[1] * 5, 7) * 9;
+    uint64_t shifted = s[1] << 17;
+    s[2] ^= s[0];
+    s[3] ^= s[1];
+    s[1] ^= s[2];
+    s[0] ^= s[3];
+    s[2] ^= shifted;
+    s[3] = vlock_random_rotate(s[3], 45);
+    return result;
+}
 
 /* Uniform in [0,1), in steps of 2^-53. */
-double vlock_random_unit(struct vlock_random *random);
+static inline double vlock_random_unit(struct vlock_random *random)
+{
+    return (double)(vlock_random_next(random) >> 11) * 0x1p-53;
+}
 
 /* `count` bytes from the system. 0, or -1 when it gives none. */
 int vlock_random_entropy(void *bytes, size_t count);

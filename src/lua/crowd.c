@@ -54,24 +54,16 @@ static void take_event(struct vlock_crowd *crowd)
     vlock_crowd_reply(crowd, client);
 }
 
-/* When something happens to it next. */
-static int64_t next_ns(const struct vlock_crowd *crowd)
-{
-    const struct vlock_timer *timer = vlock_timers_first(&crowd->timers);
-    int64_t event_ns = vlock_sim_next_ns(crowd->sim);
-    return timer && timer->when_ns < event_ns ? timer->when_ns : event_ns;
-}
-
-/* Of what happens at the same instant, the network's comes first: as of vlock_virtual_turn(). */
-static void happen(struct vlock_crowd *crowd)
+/* What happens to it next: the end of this pause, or, NULL, an event of the network; and when. Of
+ * what happens at the same instant, the network's comes first: as of vlock_virtual_turn(). */
+static struct vlock_timer *next(const struct vlock_crowd *crowd, int64_t *when_ns)
 {
     struct vlock_timer *timer = vlock_timers_first(&crowd->timers);
-    if (!timer || vlock_sim_next_ns(crowd->sim) <= timer->when_ns) {
-        take_event(crowd);
-        return;
-    }
-    vlock_timers_cancel(&crowd->timers, timer);
-    vlock_crowd_wake(crowd, (struct vlock_crowd_client *)timer);
+    *when_ns = vlock_sim_next_ns(crowd->sim);
+    if (!timer || *when_ns <= timer->when_ns)
+        return NULL;
+    *when_ns = timer->when_ns;
+    return timer;
 }
 
 static void begin(struct vlock_crowd *crowd)
@@ -88,6 +80,7 @@ static void push_values(lua_State *L)
     lua_settop(L, 1);
     for (int i = 1; i <= VLOCK_CROWD_VALUES; i++)
         lua_getiuservalue(L, 1, i);
+    vlock_crowd_push_names(L);
 }
 
 static int go_on(lua_State *L, int status, lua_KContext context)
@@ -97,11 +90,17 @@ static int go_on(lua_State *L, int status, lua_KContext context)
     push_values(L);
     crowd->L = L;
     for (int i = 0; i < STEP_EVENTS && crowd->active > 0; i++) {
-        int64_t when_ns = next_ns(crowd);
+        int64_t when_ns;
+        struct vlock_timer *timer = next(crowd, &when_ns);
         if (!vlock_sim_world_go_on_to(crowd->world, when_ns))
             break;
         crowd->now_ns = when_ns;
-        happen(crowd);
+        if (!timer) {
+            take_event(crowd);
+        } else {
+            vlock_timers_cancel(&crowd->timers, timer);
+            vlock_crowd_wake(crowd, (struct vlock_crowd_client *)timer);
+        }
     }
     vlock_sim_world_count(crowd->world, crowd->commands, crowd->sleeps);
     crowd->commands = crowd->sleeps = 0;
@@ -125,7 +124,9 @@ static int l_step(lua_State *L)
         begin(crowd);
         lua_settop(L, 1);
     }
-    return vlock_sim_world_await(L, crowd->world, next_ns(crowd), go_on);
+    int64_t when_ns;
+    next(crowd, &when_ns);
+    return vlock_sim_world_await(L, crowd->world, when_ns, go_on);
 }
 
 /* c:cut(): the run ends here: what is under way is cut off. */

@@ -58,7 +58,11 @@ static void record_read(struct vlock_crowd *crowd, const struct vlock_crowd_clie
 {
     struct vlock_chain_state found = {client->found.id, client->found.content};
     struct vlock_chain_span span = {client->sent_ns, crowd->now_ns};
-    check_recorded(crowd, vlock_chain_read(record_of(crowd, client->cell)->chain, found, span));
+    struct vlock_chain_sightings *sightings =
+        &crowd->cells[client->cell]
+             .sightings[client->found.version & (VLOCK_CROWD_RECENT - 1)];
+    struct vlock_chain *chain = record_of(crowd, client->cell)->chain;
+    check_recorded(crowd, vlock_chain_read_more(chain, sightings, found, span));
 }
 
 static void record_commit(struct vlock_crowd *crowd, const struct vlock_crowd_client *client)

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/chain.h"
 #include "base/pace.h"
 #include "base/random.h"
 #include "base/timers.h"
@@ -26,9 +27,12 @@ struct vlock_crowd_state {
     uint32_t content;
 };
 
+#define VLOCK_CROWD_RECENT 4 /* states of a cell: a power of two */
+
 struct vlock_crowd_cell {
     struct vlock_crowd_state now;
-    struct vlock_chain_record *record; /* NULL: not opened yet */
+    struct vlock_chain_record *record;                         /* NULL: not opened yet */
+    struct vlock_chain_sightings sightings[VLOCK_CROWD_RECENT]; /* by version, of recent ones */
 };
 
 enum vlock_crowd_phase {
@@ -97,7 +101,15 @@ enum {
     VLOCK_CROWD_VALUES = VLOCK_CROWD_WORLD
 };
 
-/* Where it is on the stack of a step. */
+/* And behind these, in this order, the names of what is written into a conflict each time. */
+enum {
+    VLOCK_CROWD_ATTEMPT = VLOCK_CROWD_VALUES + 1,
+    VLOCK_CROWD_RTT,
+    VLOCK_CROWD_ELAPSED,
+    VLOCK_CROWD_GAP,
+};
+
+/* Where one of them is on the stack of a step. */
 #define VLOCK_CROWD_SLOT(value) ((value) + 1)
 
 /* Bytes of a version in digits, with the end of the text. */
@@ -126,6 +138,9 @@ void vlock_crowd_wake(struct vlock_crowd *crowd, struct vlock_crowd_client *clie
 void vlock_crowd_cut_off(struct vlock_crowd *crowd, struct vlock_crowd_client *client);
 
 /* ---- crowd_policy.c; may raise ---- */
+
+/* Pushes the names that stand in a step's stack. */
+void vlock_crowd_push_names(lua_State *L);
 
 /* Makes the metatable of conflicts, for the crowd whose userdata is at `index`, and pushes it. */
 void vlock_crowd_push_conflict_type(lua_State *L, int index);

@@ -127,16 +127,27 @@ static void make_conflict(struct vlock_crowd *crowd, struct vlock_crowd_client *
     client->has_conflict = true;
 }
 
-static void set_number(lua_State *L, const char *name, double number)
+void vlock_crowd_push_names(lua_State *L)
 {
-    lua_pushnumber(L, number);
-    lua_setfield(L, -2, name);
+    lua_pushliteral(L, "attempt");
+    lua_pushliteral(L, "rtt");
+    lua_pushliteral(L, "elapsed");
+    lua_pushliteral(L, "gap");
 }
 
-static void set_integer(lua_State *L, const char *name, int64_t number)
+/* Set a field of the conflict on top of the stack, whose name stands in there. */
+static void set_number(lua_State *L, int name, double number)
 {
+    lua_pushvalue(L, VLOCK_CROWD_SLOT(name));
+    lua_pushnumber(L, number);
+    lua_rawset(L, -3);
+}
+
+static void set_integer(lua_State *L, int name, int64_t number)
+{
+    lua_pushvalue(L, VLOCK_CROWD_SLOT(name));
     lua_pushinteger(L, number);
-    lua_setfield(L, -2, name);
+    lua_rawset(L, -3);
 }
 
 /* Pushes the conflict, as it is now; returns what stands in it as elapsed. */
@@ -148,10 +159,10 @@ static double push_conflict(struct vlock_crowd *crowd, struct vlock_crowd_client
     if (!client->has_conflict)
         make_conflict(crowd, client);
     lua_rawgeti(L, VLOCK_CROWD_SLOT(VLOCK_CROWD_CONFLICTS), number_of(crowd, client));
-    set_integer(L, "attempt", client->attempt);
-    set_number(L, "rtt", client->rtt);
-    set_number(L, "elapsed", elapsed);
-    set_integer(L, "gap", client->gap);
+    set_integer(L, VLOCK_CROWD_ATTEMPT, client->attempt);
+    set_number(L, VLOCK_CROWD_RTT, client->rtt);
+    set_number(L, VLOCK_CROWD_ELAPSED, elapsed);
+    set_integer(L, VLOCK_CROWD_GAP, client->gap);
     if (client->is_shown) {
         static const char *const names[] = {"base", "mine", "theirs"};
         for (int i = 0; i < 3; i++) {
@@ -196,12 +207,10 @@ void vlock_crowd_forget_policy(struct vlock_crowd *crowd, struct vlock_crowd_cli
     client->has_policy = false;
 }
 
-/* Calls a function of the policy with the conflict at this slot. */
-static void call(struct vlock_crowd *crowd, struct vlock_crowd_client *client, int functions,
-                 int conflict, int results)
+/* Calls a function of the policy, on top of the stack, with the conflict at this slot. */
+static void call(struct vlock_crowd *crowd, int conflict, int results)
 {
     lua_State *L = crowd->L;
-    lua_rawgeti(L, VLOCK_CROWD_SLOT(functions), number_of(crowd, client));
     lua_pushvalue(L, conflict);
     lua_call(L, 1, results);
     if (vlock_crowd_is_unsuited(crowd))
@@ -223,6 +232,21 @@ static void note_deadline(struct vlock_crowd *crowd, double limit)
     note_reason(crowd);
 }
 
+/* Asks whether to try again: three results on top of the stack. */
+static void ask_retry(struct vlock_crowd *crowd, struct vlock_crowd_client *client, int conflict)
+{
+    lua_State *L = crowd->L;
+    lua_rawgeti(L, VLOCK_CROWD_SLOT(VLOCK_CROWD_RETRIES), number_of(crowd, client));
+    if (!lua_isnil(L, -1)) {
+        call(crowd, conflict, 3);
+        return;
+    }
+    lua_pop(L, 1);
+    lua_pushboolean(L, true);
+    lua_pushnil(L);
+    lua_pushnil(L);
+}
+
 /* As `wait` in lua/vlock/cell/update.lua. */
 static double ask(struct vlock_crowd *crowd, struct vlock_crowd_client *client)
 {
@@ -231,7 +255,7 @@ static double ask(struct vlock_crowd *crowd, struct vlock_crowd_client *client)
     int conflict = lua_gettop(L);
     crowd->asked = client;
     crowd->asked_conflict = lua_topointer(L, conflict);
-    call(crowd, client, VLOCK_CROWD_RETRIES, conflict, 3);
+    ask_retry(crowd, client, conflict);
     int more = conflict + 2, take = conflict + 3;
     if (!lua_toboolean(L, conflict + 1)) {
         if (!lua_toboolean(L, more))
@@ -241,7 +265,8 @@ static double ask(struct vlock_crowd *crowd, struct vlock_crowd_client *client)
         note_reason(crowd);
         return -1;
     }
-    call(crowd, client, VLOCK_CROWD_BACKOFFS, conflict, 1);
+    lua_rawgeti(L, VLOCK_CROWD_SLOT(VLOCK_CROWD_BACKOFFS), number_of(crowd, client));
+    call(crowd, conflict, 1);
     double seconds = lua_tonumber(L, -1);
     double limit = lua_isnoneornil(L, more) ? INFINITY : lua_tonumber(L, more);
     if (elapsed + seconds > limit) {

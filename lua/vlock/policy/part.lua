@@ -6,11 +6,12 @@
 -- Of a part: name; doc; slots, the functions behind it with their parameters; members and mode
 -- ("all", "any"), of a group only. Of a slot: kind, name, fn, on_success, declared (parameters),
 -- given, where (begins the messages about them), prefix (of their names in a group: "attempts."),
--- text (of the file of a merge); when it is bound: p, their values, trips, those in round trips,
+-- source (the text of its file), text (the same, of a merge); when it is bound: p, their values, trips, those in round trips,
 -- and at, of a merge.
 
 local chunk = require "vlock.policy.chunk"
 local environment = require "vlock.script.environment"
+local files = require "vlock.files"
 local did_you_mean = require "vlock.text.did_you_mean"
 local params = require "vlock.policy.params"
 local located = require("vlock.policy.source_line").located
@@ -236,7 +237,7 @@ local function from_file(kind, name, given, context, trail)
     local slot = new_slot(kind, fn, {
       name = name, given = given, where = where,
       declared = kind == "merge" and with_place(file.params, path) or file.params,
-      text = kind == "merge" and text or nil,
+      source = text, text = kind == "merge" and text or nil,
       on_success = kind == "retry" and file.on_success or nil,
     })
     return { name = name, doc = file.doc, slots = { slot } }
@@ -410,6 +411,11 @@ function part.bind(found)
   end
   local call = checks[slot.kind](slot.fn, slot.p)
   return slot.trips and measured(slot, call) or call
+end
+
+--- Whether a part is nothing but this one of the built-in files: "retry/forever.lua".
+function part.is_built_in(found, file)
+  return not found.members and found.slots[1].source == files.built_in(file)
 end
 
 --- Of a part that is bound: the functions that hear of every commit, as a list that is added to.

@@ -4,7 +4,6 @@
 -- one client: its files' chunks are run for it alone.
 
 local core = require "vlock.core"
-local files = require "vlock.files"
 local did_you_mean = require "vlock.text.did_you_mean"
 local params = require "vlock.policy.params"
 local part = require "vlock.policy.part"
@@ -15,8 +14,6 @@ local KINDS = part.KINDS
 local HOOKS = { "on_conflict", "on_commit", "on_give_up" }
 local DEFAULTS = { retry = { "deadline", max = "30s" }, backoff = "full_jitter",
   merge = "recompute" }
-
-local RECOMPUTE = files.built_in("merge/recompute.lua")
 
 local policy = { KINDS = KINDS, all = part.all, any = part.any }
 
@@ -195,7 +192,8 @@ local function instance_of(spec, context)
     instance[kind] = part.bind(parts[kind])
   end
   instance.server_merge = part.server_merge(parts.merge)
-  instance.recomputes = parts.merge.slots[1].text == RECOMPUTE
+  instance.recomputes = part.is_built_in(parts.merge, "merge/recompute.lua")
+  instance.never_ends = part.is_built_in(parts.retry, "retry/forever.lua")
   local listeners = {}
   part.add_listeners(parts.retry, listeners)
   instance.listeners = #listeners > 0 and listeners or nil

@@ -66,7 +66,7 @@ local function new_crowd(run)
   end
   function settings.new_policy()
     local instance = run.new_policy()
-    return instance.retry, instance.backoff
+    return not instance.never_ends and instance.retry or nil, instance.backoff
   end
   function settings.new_conflict(worker, cell, random)
     local c = updates.new_conflict(run.cells[cell].key, codec, worker, random)
