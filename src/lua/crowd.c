@@ -233,9 +233,11 @@ static void read_settings(lua_State *L, struct vlock_crowd *crowd)
     crowd->deadline = luaL_optnumber(L, -1, INFINITY);
     lua_getfield(L, 2, "is_own");
     crowd->is_own = lua_toboolean(L, -1);
+    lua_getfield(L, 2, "is_shared");
+    crowd->is_shared = lua_toboolean(L, -1);
     lua_getfield(L, 2, "latencies");
     crowd->latencies = vlock_lib_lab_histogram(L, -1); /* the settings hold it */
-    lua_pop(L, 3);
+    lua_pop(L, 4);
 }
 
 static void *new_array(lua_State *L, int count, size_t size)

@@ -80,6 +80,8 @@ struct vlock_crowd {
     double deadline;    /* seconds; INFINITY: there is none */
     int64_t read_ns, write_ns; /* how long they take the server */
     bool is_own;               /* whether each client keeps to its own cell */
+    bool is_shared;            /* whether one policy serves all of them */
+    bool has_policy;           /* whether there is any */
     bool has_begun, is_unsuited;
     struct vlock_crowd_client *asked; /* whose policy runs now; NULL: nobody's */
     const void *asked_conflict;       /* its table */

@@ -1,9 +1,9 @@
 /* What the clients of a crowd ask their policies: `retry` and `backoff`, with a conflict in the
  * form in which lua/vlock/cell/update.lua shows it. See crowd.h.
  *
- * A conflict's `base`, `mine` and `theirs` are made when somebody looks at them: a policy that
- * does is rare, and there may be a million a second. Who looks at a conflict that is not the one
- * its policy is asked about, has kept it: a crowd does not suit him. */
+ * A conflict holds the figures that change each time; the rest of it is made when somebody looks at
+ * it, which is rare, and there may be a million conflicts at once. Who looks at one that is not that
+ * which its policy is asked about has kept it: a crowd does not suit him. */
 #include <lauxlib.h>
 #include <math.h>
 #include <string.h>
@@ -19,16 +19,30 @@ static int number_of(const struct vlock_crowd *crowd, const struct vlock_crowd_c
 
 /* ---- conflicts ---- */
 
-static bool is_made_late(lua_State *L, int index)
+/* Fields that are made late, in the order of `names`. STATE and what comes behind it, all at
+ * once. */
+enum late { BASE, MINE, THEIRS, RANDOM, WORKER, STATE, OTHERS, NONE };
+static const char *const names[] = {"base",  "mine", "theirs", "random", "worker",
+                                    "state", "key",  "codec",  "now",    "cause"};
+
+static enum late late_field(lua_State *L, int index)
 {
     const char *name = lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : "";
-    return strcmp(name, "base") == 0 || strcmp(name, "mine") == 0 || strcmp(name, "theirs") == 0;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i]) == 0)
+            return i < OTHERS ? (enum late)i : OTHERS;
+    return NONE;
+}
+
+static struct vlock_crowd *crowd_of_method(lua_State *L)
+{
+    return lua_touserdata(L, lua_upvalueindex(1));
 }
 
 /* Whose conflict is at slot 1; NULL: nobody's who is asked now. */
 static struct vlock_crowd_client *shown_to(lua_State *L)
 {
-    struct vlock_crowd *crowd = lua_touserdata(L, lua_upvalueindex(1));
+    struct vlock_crowd *crowd = crowd_of_method(L);
     if (crowd->asked && lua_topointer(L, 1) == crowd->asked_conflict)
         return crowd->asked;
     crowd->is_unsuited = true;
@@ -60,20 +74,80 @@ static void show(lua_State *L, struct vlock_crowd_client *client)
     client->is_shown = true;
 }
 
+static int l_random(lua_State *L)
+{
+    lua_pushnumber(L, vlock_random_unit(lua_touserdata(L, lua_upvalueindex(1))));
+    return 1;
+}
+
+static void push_random(lua_State *L, struct vlock_crowd_client *client)
+{
+    lua_pushlightuserdata(L, &client->random);
+    lua_pushvalue(L, lua_upvalueindex(1)); /* the crowd, in which it lies */
+    lua_pushcclosure(L, l_random, 2);
+}
+
+/* Gives the conflict at slot 1 all that it would have had from the beginning. */
+static void fill(lua_State *L, struct vlock_crowd_client *client)
+{
+    const struct vlock_crowd *crowd = crowd_of_method(L);
+    lua_getiuservalue(L, lua_upvalueindex(1), VLOCK_CROWD_SETTINGS);
+    lua_getfield(L, -1, "new_conflict");
+    lua_pushinteger(L, number_of(crowd, client));
+    lua_pushinteger(L, client->cell + 1);
+    push_random(L, client);
+    lua_call(L, 3, 1);
+    lua_pushnil(L);
+    while (lua_next(L, -2)) {
+        lua_pushvalue(L, -2);
+        if (lua_rawget(L, 1) == LUA_TNIL) {
+            lua_pushvalue(L, -3);
+            lua_pushvalue(L, -3);
+            lua_rawset(L, 1);
+        }
+        lua_pop(L, 2);
+    }
+    lua_pop(L, 2);
+}
+
+/* Makes the field whose name is at slot 2 in the conflict at slot 1. */
+static void make_field(lua_State *L, struct vlock_crowd_client *client, enum late field)
+{
+    if (field <= THEIRS) {
+        if (!client->is_shown)
+            show(L, client);
+        return;
+    }
+    if (field == OTHERS) {
+        fill(L, client);
+        return;
+    }
+    lua_pushvalue(L, 2);
+    if (field == RANDOM)
+        push_random(L, client);
+    else if (field == WORKER)
+        lua_pushinteger(L, number_of(crowd_of_method(L), client));
+    else
+        lua_newtable(L);
+    lua_rawset(L, 1);
+}
+
 static int l_conflict_index(lua_State *L)
 {
-    struct vlock_crowd_client *client = is_made_late(L, 2) ? shown_to(L) : NULL;
-    if (!client || client->is_shown)
+    enum late field = late_field(L, 2);
+    struct vlock_crowd_client *client = field != NONE ? shown_to(L) : NULL;
+    if (!client)
         return 0;
-    show(L, client);
-    lua_pushvalue(L, 2);
+    make_field(L, client, field);
     lua_rawget(L, 1);
     return 1;
 }
 
+/* What a policy writes stays; of base, mine and theirs, until the next conflict. */
 static int l_conflict_newindex(lua_State *L)
 {
-    struct vlock_crowd_client *client = is_made_late(L, 2) ? shown_to(L) : NULL;
+    enum late field = late_field(L, 2);
+    struct vlock_crowd_client *client = field <= THEIRS ? shown_to(L) : NULL;
     if (client && !client->is_shown)
         show(L, client);
     lua_rawset(L, 1);
@@ -83,8 +157,11 @@ static int l_conflict_newindex(lua_State *L)
 static int l_conflict_pairs(lua_State *L)
 {
     struct vlock_crowd_client *client = shown_to(L);
-    if (client && !client->is_shown)
-        show(L, client);
+    if (client) {
+        fill(L, client);
+        if (!client->is_shown)
+            show(L, client);
+    }
     lua_getglobal(L, "next");
     lua_pushvalue(L, 1);
     lua_pushnil(L);
@@ -104,23 +181,12 @@ void vlock_crowd_push_conflict_type(lua_State *L, int index)
     lua_setfield(L, -2, "__metatable");
 }
 
-static int l_random(lua_State *L)
-{
-    lua_pushnumber(L, vlock_random_unit(lua_touserdata(L, lua_upvalueindex(1))));
-    return 1;
-}
+#define CONFLICT_FIELDS 8 /* there is room for a few that are made late */
 
-/* Makes the conflict of a client. */
 static void make_conflict(struct vlock_crowd *crowd, struct vlock_crowd_client *client)
 {
     lua_State *L = crowd->L;
-    lua_getfield(L, VLOCK_CROWD_SLOT(VLOCK_CROWD_SETTINGS), "new_conflict");
-    lua_pushinteger(L, number_of(crowd, client));
-    lua_pushinteger(L, client->cell + 1);
-    lua_pushlightuserdata(L, &client->random);
-    lua_pushvalue(L, 1); /* the crowd, in which it lies */
-    lua_pushcclosure(L, l_random, 2);
-    lua_call(L, 3, 1);
+    lua_createtable(L, 0, CONFLICT_FIELDS);
     lua_pushvalue(L, VLOCK_CROWD_SLOT(VLOCK_CROWD_CONFLICT_TYPE));
     lua_setmetatable(L, -2);
     lua_rawseti(L, VLOCK_CROWD_SLOT(VLOCK_CROWD_CONFLICTS), number_of(crowd, client));
@@ -164,8 +230,7 @@ static double push_conflict(struct vlock_crowd *crowd, struct vlock_crowd_client
     set_number(L, VLOCK_CROWD_ELAPSED, elapsed);
     set_integer(L, VLOCK_CROWD_GAP, client->gap);
     if (client->is_shown) {
-        static const char *const names[] = {"base", "mine", "theirs"};
-        for (int i = 0; i < 3; i++) {
+        for (int i = BASE; i <= THEIRS; i++) {
             lua_pushstring(L, names[i]);
             lua_pushnil(L);
             lua_rawset(L, -3);
@@ -186,25 +251,32 @@ void vlock_crowd_forget_conflict(struct vlock_crowd *crowd, struct vlock_crowd_c
 
 /* ---- policies ---- */
 
+/* Where the functions of a client's policy stand among all. */
+static int policy_of(const struct vlock_crowd *crowd, const struct vlock_crowd_client *client)
+{
+    return crowd->is_shared ? 1 : number_of(crowd, client);
+}
+
 static void make_policy(struct vlock_crowd *crowd, struct vlock_crowd_client *client)
 {
     lua_State *L = crowd->L;
+    client->has_policy = true;
+    if (crowd->is_shared && crowd->has_policy)
+        return;
+    crowd->has_policy = true;
     lua_getfield(L, VLOCK_CROWD_SLOT(VLOCK_CROWD_SETTINGS), "new_policy");
     lua_call(L, 0, 2);
-    lua_rawseti(L, VLOCK_CROWD_SLOT(VLOCK_CROWD_BACKOFFS), number_of(crowd, client));
-    lua_rawseti(L, VLOCK_CROWD_SLOT(VLOCK_CROWD_RETRIES), number_of(crowd, client));
-    client->has_policy = true;
+    lua_rawseti(L, VLOCK_CROWD_SLOT(VLOCK_CROWD_BACKOFFS), policy_of(crowd, client));
+    lua_rawseti(L, VLOCK_CROWD_SLOT(VLOCK_CROWD_RETRIES), policy_of(crowd, client));
 }
 
 void vlock_crowd_forget_policy(struct vlock_crowd *crowd, struct vlock_crowd_client *client)
 {
-    if (!client->has_policy)
-        return;
-    for (int i = VLOCK_CROWD_RETRIES; i <= VLOCK_CROWD_BACKOFFS; i++) {
+    for (int i = VLOCK_CROWD_RETRIES; client->has_policy && !crowd->is_shared; i++) {
         lua_pushnil(crowd->L);
-        lua_rawseti(crowd->L, VLOCK_CROWD_SLOT(i), number_of(crowd, client));
+        lua_rawseti(crowd->L, VLOCK_CROWD_SLOT(i), policy_of(crowd, client));
+        client->has_policy = i < VLOCK_CROWD_BACKOFFS;
     }
-    client->has_policy = false;
 }
 
 /* Calls a function of the policy, on top of the stack, with the conflict at this slot. */
@@ -236,7 +308,7 @@ static void note_deadline(struct vlock_crowd *crowd, double limit)
 static void ask_retry(struct vlock_crowd *crowd, struct vlock_crowd_client *client, int conflict)
 {
     lua_State *L = crowd->L;
-    lua_rawgeti(L, VLOCK_CROWD_SLOT(VLOCK_CROWD_RETRIES), number_of(crowd, client));
+    lua_rawgeti(L, VLOCK_CROWD_SLOT(VLOCK_CROWD_RETRIES), policy_of(crowd, client));
     if (!lua_isnil(L, -1)) {
         call(crowd, conflict, 3);
         return;
@@ -265,7 +337,7 @@ static double ask(struct vlock_crowd *crowd, struct vlock_crowd_client *client)
         note_reason(crowd);
         return -1;
     }
-    lua_rawgeti(L, VLOCK_CROWD_SLOT(VLOCK_CROWD_BACKOFFS), number_of(crowd, client));
+    lua_rawgeti(L, VLOCK_CROWD_SLOT(VLOCK_CROWD_BACKOFFS), policy_of(crowd, client));
     call(crowd, conflict, 1);
     double seconds = lua_tonumber(L, -1);
     double limit = lua_isnoneornil(L, more) ? INFINITY : lua_tonumber(L, more);

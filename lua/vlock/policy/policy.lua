@@ -8,6 +8,7 @@ local did_you_mean = require "vlock.text.did_you_mean"
 local params = require "vlock.policy.params"
 local part = require "vlock.policy.part"
 local located = require("vlock.policy.source_line").located
+local sharing = require "vlock.policy.sharing"
 local search = require "vlock.policy.search"
 
 local KINDS = part.KINDS
@@ -201,6 +202,10 @@ local function instance_of(spec, context)
   function instance.describe()
     described = described or description_of(parts, spec)
     return described
+  end
+  function instance.watch_sharing()
+    local slots = table.move(parts.retry.slots, 1, #parts.retry.slots, 1, {})
+    return sharing.watch(table.move(parts.backoff.slots, 1, #parts.backoff.slots, #slots + 1, slots))
   end
   for _, hook in ipairs(HOOKS) do
     instance[hook] = spec[hook]

@@ -47,6 +47,8 @@ local function own_names(names)
   end
 end
 
+local of_chunks = setmetatable({}, { __mode = "k" })
+
 -- The same to read; a name that nobody has is an error, in Redis' words: it is a slip of the pen
 -- ("backoff = none"), not a nil that is meant.
 local function to_read(own)
@@ -72,6 +74,7 @@ end
 -- What it sets becomes a global of the script's; where it hides one of ours, it does so for this
 -- chunk and the script, not for us.
 local function chunk_names(own, more)
+  of_chunks[more] = true
   return setmetatable(more, {
     __index = to_read(own),
     __newindex = function(chunk, name, value)
@@ -90,4 +93,9 @@ local function own_chunk_names(own, more)
   return chunk_names(own, more)
 end
 
-return { own_names = own_names, chunk_names = chunk_names, own_chunk_names = own_chunk_names }
+--- Whether this is the table of names that a chunk sees.
+local function is_of_chunk(names)
+  return names ~= nil and of_chunks[names] ~= nil
+end
+
+return { is_of_chunk = is_of_chunk, own_names = own_names, chunk_names = chunk_names, own_chunk_names = own_chunk_names }

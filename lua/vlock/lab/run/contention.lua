@@ -314,7 +314,8 @@ local function prepare(run, setup)
     error(contention.INTERRUPTED, 0)
   end
   run.trace = setup.trace and setup.trace:run(setup.label, run.scenario.workers)
-  run.is_crowd = not run.has_tasks
+  run.shares_policy = run.way and run.way.shares_policy
+  run.is_crowd = run.way and run.way.is_crowd
     and crowds.suits(run, setup.model, setup.history or setup.trace or setup.interval)
   run.choose = key_choice.new(run.scenario.dist, run.scenario.keys)
   connect_all(run, run.world and function()
@@ -375,13 +376,21 @@ local function run_real(setup)
   return run_with(run, setup, control), run
 end
 
-local function simulate(setup, has_tasks)
+-- In which ways the workers of a simulation are tried: those that one way does not suit
+-- (vlock.lab.run.crowd) begin anew in the next.
+local WAYS = {
+  shared = { is_crowd = true, shares_policy = true, next = "crowd" },
+  crowd = { is_crowd = true, next = "tasks" },
+  tasks = {},
+}
+
+local function simulate(setup, way)
   local run = new_run(setup)
   local _ <close> = collector_for(run.scenario.workers)
   local world <close> = worlds.begin(setup.model, run.seed, function(reason)
     run.fatal = run.fatal or reason
   end)
-  run.world, run.has_tasks = world, has_tasks
+  run.world, run.way = world, way
   local control <close> = world:connect(true)
   return run_with(run, setup, control), run
 end
@@ -397,8 +406,8 @@ end
 -- new_store() the same for the store; store_name; history (vlock.lab.check.history_writer), where
 -- it is written down, or nil; trace (vlock.lab.run.trace), or nil; interrupt, a table: the run ends
 -- early once it has a field `reason`; watch(run), or nil: called before the workers start, to show
--- how it goes; returns a function that ends it; interval: whether run.recent is wanted; has_tasks:
--- whether each worker is to be a task where a crowd would do (vlock.lab.run.crowd).
+-- how it goes; returns a function that ends it; interval: whether run.recent is wanted; way:
+-- how the workers of a simulation are, "shared" (default), "crowd" or "tasks": see WAYS.
 function contention.run(setup)
   -- Of more than that, one step of the collector may take as long as an endless loop.
   if not setup.model or setup.scenario.workers < MANY then
@@ -407,10 +416,13 @@ function contention.run(setup)
   if not setup.model then
     return run_real(setup)
   end
-  local ok, result, run = pcall(simulate, setup, setup.has_tasks)
-  if not ok and result == crowds.UNSUITED then
-    return simulate(setup, true)
-  elseif not ok then
+  local way = WAYS[setup.way or "shared"]
+  local ok, result, run
+  repeat
+    ok, result, run = pcall(simulate, setup, way)
+    way = WAYS[way.next]
+  until ok or result ~= crowds.UNSUITED
+  if not ok then
     error(result, 0)
   end
   return result, run

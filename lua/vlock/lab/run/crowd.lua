@@ -13,8 +13,9 @@ local now = core.now
 
 local crowd = {}
 
---- What `run` raises where the workers turn out to need tasks of their own, as for a policy that
--- waits. Nothing is lost: a simulation can begin anew.
+--- What `run` raises where the workers turn out to need more of their own: a policy each, since it
+-- keeps things between its calls; or a task each, since it waits in them. Nothing is lost: a
+-- simulation can begin anew.
 crowd.UNSUITED = setmetatable({}, { __tostring = function()
   return "a crowd does not suit this run"
 end })
@@ -64,8 +65,12 @@ local function new_crowd(run)
   function settings.open_record(cell)
     return run.recorder:record(run.cells[cell].key).chain
   end
+  local first = run.new_policy()
+  local is_unchanged = run.shares_policy and first.watch_sharing()
+  settings.is_shared = is_unchanged ~= nil and is_unchanged ~= false
   function settings.new_policy()
-    local instance = run.new_policy()
+    local instance = first or run.new_policy()
+    first = nil
     return not instance.never_ends and instance.retry or nil, instance.backoff
   end
   function settings.new_conflict(worker, cell, random)
@@ -73,13 +78,13 @@ local function new_crowd(run)
     c.cause = "conflict"
     return c
   end
-  return run.world:crowd(settings), settings
+  return run.world:crowd(settings), settings, is_unchanged
 end
 
--- One step; whether there is more to do.
-local function step(run, clients)
+-- One step; whether there is more to do. is_unchanged, or nil: whether a shared policy is what it was.
+local function step(run, clients, is_unchanged)
   local ok, more = pcall(clients.step, clients)
-  if clients:is_unsuited() or not ok and type(more) == "table" then
+  if clients:is_unsuited() or is_unchanged and not is_unchanged() or not ok and type(more) == "table" then
     error(crowd.UNSUITED, 0)
   elseif not ok then
     error(more, 0)
@@ -95,8 +100,8 @@ function crowd.run(run)
   run.workers = {} -- that are tasks
   run.started = now()
   run.deadline = run.scenario.duration and run.started + run.scenario.duration
-  local clients, settings = new_crowd(run)
-  while step(run, clients) do end -- luacheck: ignore
+  local clients, settings, is_unchanged = new_crowd(run)
+  while step(run, clients, is_unchanged) do end -- luacheck: ignore
   local counts = clients:counts()
   run.commits, run.gave_up, run.unfinished = counts.commits, counts.gave_up, counts.unfinished
   run.give_up_reason = settings.give_up_reason
