@@ -107,10 +107,10 @@ struct vlock_chain_sightings {
     uint32_t read; /* its number, from 1; 0: there is none */
 };
 
-/* A read of a state that has many: those that are told of with the same `sightings`, until one finds
- * another state, are kept as one, which began when the last of them did and ended when the first of
- * them had. It shows what any of them would show, so `whole` is as of vlock_chain_read(); but it
- * counts once. */
+/* A read of a state that has many: those that are told of with the same `sightings`, until one
+ * finds another state, are kept as one, which began when the last of them did and ended when the
+ * first of them had. It shows what any of them would show, so `whole` is as of vlock_chain_read();
+ * but it counts once. */
 int vlock_chain_read_more(struct vlock_chain *chain, struct vlock_chain_sightings *sightings,
                           struct vlock_chain_state found, struct vlock_chain_span span);
 

@@ -20,7 +20,7 @@ struct sighting {
 
 struct order {
     struct vlock_chain_walk *walk;
-    struct sighting last; /* that was looked up */
+    struct sighting last;   /* that was looked up */
     uint32_t *first_read;   /* by place: the read of its state that ended first; NONE */
     uint32_t *first_behind; /* by place: of all behind its reads; NONE */
 };
@@ -192,9 +192,7 @@ static void judge_writes(struct order *order)
 int vlock_chain_keep_order(struct vlock_chain_walk *walk)
 {
     size_t size = walk->places * sizeof(uint32_t);
-    struct order order = {.walk = walk,
-                          .first_read = malloc(size),
-                          .first_behind = malloc(size)};
+    struct order order = {.walk = walk, .first_read = malloc(size), .first_behind = malloc(size)};
     int status = -1;
     if (order.first_read && order.first_behind) {
         memset(order.first_read, 0xff, size);

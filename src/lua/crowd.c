@@ -24,12 +24,6 @@ static struct vlock_crowd *check(lua_State *L)
 
 /* ---- a step ---- */
 
-bool vlock_crowd_is_unsuited(const struct vlock_crowd *crowd)
-{
-    return crowd->is_unsuited ||
-           vlock_scheduler_refusals(vlock_sim_world_scheduler(crowd->world)) != crowd->refusals;
-}
-
 /* A network that does this is none for a crowd; nor is a policy that sends commands itself. */
 static void be_unsuited(struct vlock_crowd *crowd)
 {
@@ -124,8 +118,14 @@ static int l_step(lua_State *L)
         begin(crowd);
         lua_settop(L, 1);
     }
+    if (crowd->active == 0) {
+        lua_pushboolean(L, 0);
+        return 1;
+    }
     int64_t when_ns;
     next(crowd, &when_ns);
+    if (when_ns == INT64_MAX)
+        be_unsuited(crowd); /* each waits for what never comes */
     return vlock_sim_world_await(L, crowd->world, when_ns, go_on);
 }
 
@@ -158,8 +158,8 @@ static int l_counts(lua_State *L)
         const char *name;
         int64_t count;
     } all[] = {
-        {"commits", crowd->commits}, {"attempts", crowd->attempts},
-        {"conflicts", crowd->conflicts}, {"gave_up", crowd->gave_up},
+        {"commits", crowd->commits},       {"attempts", crowd->attempts},
+        {"conflicts", crowd->conflicts},   {"gave_up", crowd->gave_up},
         {"unfinished", crowd->unfinished},
     };
     lua_createtable(L, 0, (int)(sizeof all / sizeof *all));
@@ -311,8 +311,8 @@ static int l_gc(lua_State *L)
 void vlock_crowd_register(lua_State *L)
 {
     static const luaL_Reg methods[] = {
-        {"step", l_step},     {"cut", l_cut},           {"is_unsuited", l_is_unsuited},
-        {"counts", l_counts}, {"rates", l_rates},       {"versions", l_versions},
+        {"step", l_step},     {"cut", l_cut},     {"is_unsuited", l_is_unsuited},
+        {"counts", l_counts}, {"rates", l_rates}, {"versions", l_versions},
         {NULL, NULL},
     };
     luaL_newmetatable(L, CROWD_TYPE);

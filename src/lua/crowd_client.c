@@ -11,17 +11,13 @@
 #include "lua/crowd_parts.h"
 #include "net/sim.h"
 
-double vlock_crowd_seconds(int64_t ns)
-{
-    return (double)ns / VLOCK_NS_PER_SECOND;
-}
-
 static double now_in_seconds(const struct vlock_crowd *crowd)
 {
     return vlock_crowd_seconds(crowd->now_ns);
 }
 
-bool vlock_crowd_is_over(const struct vlock_crowd *crowd)
+/* Whether no further update is begun, nor tried again. */
+static bool is_over(const struct vlock_crowd *crowd)
 {
     return now_in_seconds(crowd) >= crowd->deadline;
 }
@@ -59,8 +55,7 @@ static void record_read(struct vlock_crowd *crowd, const struct vlock_crowd_clie
     struct vlock_chain_state found = {client->found.id, client->found.content};
     struct vlock_chain_span span = {client->sent_ns, crowd->now_ns};
     struct vlock_chain_sightings *sightings =
-        &crowd->cells[client->cell]
-             .sightings[client->found.version & (VLOCK_CROWD_RECENT - 1)];
+        &crowd->cells[client->cell].sightings[client->found.version & (VLOCK_CROWD_RECENT - 1)];
     struct vlock_chain *chain = record_of(crowd, client->cell)->chain;
     check_recorded(crowd, vlock_chain_read_more(chain, sightings, found, span));
 }
@@ -75,8 +70,8 @@ static void record_commit(struct vlock_crowd *crowd, const struct vlock_crowd_cl
     struct vlock_chain_span span = {client->sent_ns, crowd->now_ns};
     if (version == 0)
         base = (struct vlock_growth_value){NULL, 0};
-    check_recorded(crowd, vlock_chain_record_commit(record_of(crowd, client->cell),
-                                                    client->base.id, base, made_id, made, span));
+    check_recorded(crowd, vlock_chain_record_commit(record_of(crowd, client->cell), client->base.id,
+                                                    base, made_id, made, span));
 }
 
 static void record_latency(struct vlock_crowd *crowd, const struct vlock_crowd_client *client)
@@ -155,7 +150,7 @@ static int choose_cell(struct vlock_crowd *crowd, struct vlock_crowd_client *cli
 
 static bool takes_another(struct vlock_crowd *crowd, const struct vlock_crowd_client *client)
 {
-    if (vlock_crowd_is_over(crowd))
+    if (is_over(crowd))
         return false;
     if (crowd->per_worker >= 0)
         return client->begun < crowd->per_worker;
@@ -235,7 +230,7 @@ static void lose(struct vlock_crowd *crowd, struct vlock_crowd_client *client)
     vlock_pace_disturbed(&client->pace, crowd->disturbed);
     crowd->conflicts++;
     client->attempt++;
-    if (vlock_crowd_is_over(crowd)) {
+    if (is_over(crowd)) {
         end_as_cut_off(crowd, client);
         return;
     }
@@ -276,7 +271,7 @@ void vlock_crowd_wake(struct vlock_crowd *crowd, struct vlock_crowd_client *clie
         begin_write(crowd, client);
     else if (client->phase == VLOCK_CROWD_GIVES_WAY || left <= 0)
         send(crowd, client, VLOCK_CROWD_READS);
-    else if (vlock_crowd_is_over(crowd))
+    else if (is_over(crowd))
         end_as_cut_off(crowd, client);
     else
         back_off(crowd, client, left);

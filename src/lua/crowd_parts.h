@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/chain.h"
+#include "base/clock.h"
 #include "base/pace.h"
 #include "base/random.h"
 #include "base/timers.h"
@@ -31,12 +32,12 @@ struct vlock_crowd_state {
 
 struct vlock_crowd_cell {
     struct vlock_crowd_state now;
-    struct vlock_chain_record *record;                         /* NULL: not opened yet */
+    struct vlock_chain_record *record;                          /* NULL: not opened yet */
     struct vlock_chain_sightings sightings[VLOCK_CROWD_RECENT]; /* by version, of recent ones */
 };
 
 enum vlock_crowd_phase {
-    VLOCK_CROWD_ENDED, /* it makes no more updates */
+    VLOCK_CROWD_ENDED,     /* it makes no more updates */
     VLOCK_CROWD_GIVES_WAY, /* and then reads */
     VLOCK_CROWD_PAUSES,    /* and then writes on what its last commit made */
     VLOCK_CROWD_READS,
@@ -74,10 +75,10 @@ struct vlock_crowd {
     int64_t began_ns, now_ns;
     uint64_t seed;
     int client_count, cell_count, wire_count, active;
-    int disturbed;      /* updates: vlock_pace_disturbed() */
-    int64_t per_worker; /* updates of each client; -1: as many as are left */
-    int64_t left;       /* updates not yet begun; -1: as many as it takes */
-    double deadline;    /* seconds; INFINITY: there is none */
+    int disturbed;             /* updates: vlock_pace_disturbed() */
+    int64_t per_worker;        /* updates of each client; -1: as many as are left */
+    int64_t left;              /* updates not yet begun; -1: as many as it takes */
+    double deadline;           /* seconds; INFINITY: there is none */
     int64_t read_ns, write_ns; /* how long they take the server */
     bool is_own;               /* whether each client keeps to its own cell */
     bool is_shared;            /* whether one policy serves all of them */
@@ -118,13 +119,10 @@ enum {
 #define VLOCK_CROWD_DIGITS 21
 
 /* Seconds, as the update loop counts them. */
-double vlock_crowd_seconds(int64_t ns);
-
-/* Whether it has met what it does not suit, or a policy has wanted to wait. */
-bool vlock_crowd_is_unsuited(const struct vlock_crowd *crowd);
-
-/* Whether no further update is begun, nor tried again. */
-bool vlock_crowd_is_over(const struct vlock_crowd *crowd);
+static inline double vlock_crowd_seconds(int64_t ns)
+{
+    return (double)ns / VLOCK_NS_PER_SECOND;
+}
 
 /* ---- crowd_client.c; may raise ---- */
 
@@ -146,6 +144,9 @@ void vlock_crowd_push_names(lua_State *L);
 
 /* Makes the metatable of conflicts, for the crowd whose userdata is at `index`, and pushes it. */
 void vlock_crowd_push_conflict_type(lua_State *L, int index);
+
+/* Whether it has met what it does not suit, or a policy has wanted to wait. */
+bool vlock_crowd_is_unsuited(const struct vlock_crowd *crowd);
 
 /* Asks the policy of a client what comes of its conflict. The seconds to wait; negative: it gave
  * up, and the first reason of all is in the settings, `give_up_reason`. */

@@ -11,10 +11,18 @@
 #include "base/clock.h"
 #include "base/units.h"
 #include "lua/crowd_parts.h"
+#include "lua/sim_world.h"
+#include "task/scheduler.h"
 
 static int number_of(const struct vlock_crowd *crowd, const struct vlock_crowd_client *client)
 {
     return (int)(client - crowd->clients) + 1;
+}
+
+bool vlock_crowd_is_unsuited(const struct vlock_crowd *crowd)
+{
+    return crowd->is_unsuited ||
+           vlock_scheduler_refusals(vlock_sim_world_scheduler(crowd->world)) != crowd->refusals;
 }
 
 /* ---- conflicts ---- */
@@ -220,8 +228,7 @@ static void set_integer(lua_State *L, int name, int64_t number)
 static double push_conflict(struct vlock_crowd *crowd, struct vlock_crowd_client *client)
 {
     lua_State *L = crowd->L;
-    double elapsed =
-        vlock_crowd_seconds(crowd->now_ns) - vlock_crowd_seconds(client->began_ns);
+    double elapsed = vlock_crowd_seconds(crowd->now_ns) - vlock_crowd_seconds(client->began_ns);
     if (!client->has_conflict)
         make_conflict(crowd, client);
     lua_rawgeti(L, VLOCK_CROWD_SLOT(VLOCK_CROWD_CONFLICTS), number_of(crowd, client));

@@ -212,8 +212,7 @@ static struct vlock_link *link_for_key(lua_State *L, struct vlock_route *route)
 {
     size_t size;
     const char *key = lua_tolstring(L, KEY, &size);
-    int slot =
-        key && vlock_route_is_cluster(route) ? vlock_slot_of(key, size) : VLOCK_NO_SLOT;
+    int slot = key && vlock_route_is_cluster(route) ? vlock_slot_of(key, size) : VLOCK_NO_SLOT;
     return vlock_route_link(route, slot, false);
 }
 

@@ -65,8 +65,7 @@ static void read_distribution(lua_State *L, const char *name,
         distribution->kind = (enum vlock_distribution_kind)luaL_checkoption(L, -1, NULL, kinds);
         lua_pop(L, 1);
         distribution->a = ns_in(L, "a");
-        distribution->b =
-            distribution->kind == VLOCK_LOGNORMAL ? number_in(L, "b") : ns_in(L, "b");
+        distribution->b = distribution->kind == VLOCK_LOGNORMAL ? number_in(L, "b") : ns_in(L, "b");
         distribution->minimum = ns_in(L, "minimum");
         if (distribution->kind == VLOCK_QUANTILES)
             read_quantiles(L, distribution);
@@ -179,10 +178,14 @@ static int l_counts(lua_State *L)
         const char *name;
         int64_t count;
     } all[] = {
-        {"events", counts->events + timers}, {"commands", counts->commands},
-        {"lost", counts->lost},              {"cut", counts->cut},
-        {"late", counts->late},              {"timeouts", counts->timeouts},
-        {"failovers", counts->failovers},    {"travelling", counts->travelling},
+        {"events", counts->events + timers},
+        {"commands", counts->commands},
+        {"lost", counts->lost},
+        {"cut", counts->cut},
+        {"late", counts->late},
+        {"timeouts", counts->timeouts},
+        {"failovers", counts->failovers},
+        {"travelling", counts->travelling},
     };
     lua_createtable(L, 0, (int)(sizeof all / sizeof *all));
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {

@@ -20,7 +20,7 @@ struct vlock_sim_world {
     struct vlock_scheduler *scheduler;
     lua_State *L; /* the engine's */
     struct vlock_event_source source;
-    struct vlock_clock clock; /* of the network: follows the scheduler's */
+    struct vlock_clock clock;  /* of the network: follows the scheduler's */
     struct vlock_task *server; /* where it waits for a command, else NULL */
     struct vlock_sim_message *held;
     struct vlock_task *waiter; /* a task that takes what happens itself, where it waits; or NULL */
@@ -304,8 +304,7 @@ static void refer(lua_State *L, struct vlock_sim_world *world, int which)
     world->references[which] = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
-struct vlock_sim_world *vlock_sim_world_new(lua_State *L,
-                                            const struct vlock_sim_settings *settings)
+struct vlock_sim_world *vlock_sim_world_new(lua_State *L, const struct vlock_sim_settings *settings)
 {
     struct vlock_sim_settings with_clock = *settings;
     vlock_scheduler_check_can_wait(vlock_scheduler_of(L), L, "a simulation");

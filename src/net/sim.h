@@ -70,7 +70,7 @@ struct vlock_sim_message {
     int slot;     /* small numbers from 1 that are used again: no two messages have the same */
     int mark;     /* free */
     void *sender; /* free; NULL at first */
-    bool waits; /* its client has not been told yet what became of it */
+    bool waits;   /* its client has not been told yet what became of it */
     bool is_direct;
     bool is_held; /* by the server */
     char pending; /* events that are to come */

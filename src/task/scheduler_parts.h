@@ -24,7 +24,7 @@ struct vlock_scheduler {
     lua_State *volatile running; /* the innermost coroutine that runs, for the interrupt */
     /* A coroutine that resumed another one from where it cannot yield itself. */
     lua_State *unyieldable;
-    int64_t refusals; /* see scheduler.h */
+    int64_t refusals;      /* see scheduler.h */
     struct vlock_run *run; /* the present one: the innermost */
     struct vlock_run outermost;
     struct vlock_clock clock;          /* of its tasks */

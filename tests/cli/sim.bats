@@ -174,12 +174,15 @@ END
 }
 
 @test "Ctrl-C ends a simulation with its report" {
-    "$vlockrun" --sim=lan -w 50 -n 100M none >out 2>&1 3>&- &
-    pid=$!
-    sleep 2
-    kill -INT $pid
-    status=0
-    wait $pid || status=$?
-    [ "$status" -eq 130 ]
-    grep -q "(interrupted)" out
+    local model
+    for model in lan aws; do
+        "$vlockrun" --sim=$model -w 50 -n 100M none >out 2>&1 3>&- &
+        pid=$!
+        sleep 2
+        kill -INT $pid
+        status=0
+        wait $pid || status=$?
+        [ "$status" -eq 130 ]
+        grep -q "(interrupted)" out
+    done
 }

@@ -32,8 +32,12 @@ static struct vlock_chain_state state(uint64_t id)
     return (struct vlock_chain_state){id, 0};
 }
 
-static struct vlock_chain_result check(const struct history *history)
+#define STATES 8 /* of a history: 0 to 7 */
+
+/* are_one: whether the reads of a state are kept as one. */
+static struct vlock_chain_result check_reads(const struct history *history, bool are_one)
 {
+    struct vlock_chain_sightings sightings[STATES] = {{{0}, 0}};
     struct vlock_chain *chain = vlock_chain_new();
     struct vlock_chain_result result;
     assert_non_null(chain);
@@ -52,7 +56,9 @@ static struct vlock_chain_result check(const struct history *history)
             added = vlock_chain_unplaced(chain, state(one->base), one->begin);
             break;
         case READ:
-            added = vlock_chain_read(chain, state(one->base), span);
+            added = are_one ? vlock_chain_read_more(chain, &sightings[one->base % STATES],
+                                                    state(one->base), span)
+                            : vlock_chain_read(chain, state(one->base), span);
             break;
         }
         assert_int_equal(added, 0);
@@ -61,6 +67,11 @@ static struct vlock_chain_result check(const struct history *history)
                      0);
     vlock_chain_free(chain);
     return result;
+}
+
+static struct vlock_chain_result check(const struct history *history)
+{
+    return check_reads(history, false);
 }
 
 #define HISTORY(first, last, ...)                                                                  \
@@ -125,6 +136,40 @@ static void reads_see_nothing_older_than_what_was_known(void **unused)
     assert_int_equal(vlock_chain_check(chain, last, last, &result), 0);
     assert_int_equal(result.altered, 1);
     vlock_chain_free(chain);
+}
+
+static void reads_that_are_kept_as_one_show_what_each_shows(void **unused)
+{
+    (void)unused;
+    struct vlock_chain_state other = {1, 7};
+    struct vlock_chain_sightings sightings = {{0}, 0};
+    struct vlock_chain_result result;
+    struct vlock_chain *chain = vlock_chain_new();
+    assert_non_null(chain);
+    for (int64_t i = 0; i < 1000; i++)
+        assert_int_equal(vlock_chain_read_more(chain, &sightings, (struct vlock_chain_state){1, 5},
+                                               (struct vlock_chain_span){i, i + 1}),
+                         0);
+    assert_int_equal(sightings.read, 1);
+    assert_int_equal(
+        vlock_chain_read_more(chain, &sightings, other, (struct vlock_chain_span){0, 1}), 0);
+    assert_int_equal(vlock_chain_check(chain, (struct vlock_chain_state){1, 5},
+                                       (struct vlock_chain_state){1, 5}, &result),
+                     0);
+    assert_int_equal(result.altered,
+                     1); /* a read that found something else is not lost among them */
+    vlock_chain_free(chain);
+    /* The last to begin is the one that is too late, the first to end the one that knew it all. */
+    assert_int_equal(
+        check_reads(HISTORY(1, 2, {COMMIT, 1, 2, 0, 5}, {READ, 1, 0, 6, 9}, {READ, 1, 0, 1, 3}),
+                    true)
+            .stale_reads,
+        1);
+    assert_int_equal(
+        check_reads(HISTORY(1, 2, {COMMIT, 1, 2, 6, 9}, {READ, 2, 0, 7, 9}, {READ, 2, 0, 0, 5}),
+                    true)
+            .out_of_order,
+        1);
 }
 
 static void writes_of_unknown_outcome_have_no_end(void **unused)
@@ -313,6 +358,7 @@ static void random_histories_are_judged_as_by_trying_every_order(void **unused)
             fail_msg("history %d, 1 ... %d: judged %s, and that is wrong", i, (int)history.last,
                      result.whole ? "whole" : "broken");
         }
+        assert_int_equal(check_reads(&history, true).whole, is_possible);
         tried++;
         whole += result.whole;
         disordered += result.out_of_order + result.stale_reads > 0;
@@ -345,6 +391,7 @@ static void millions_of_operations_take_linear_time(void **unused)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(commits_keep_to_the_time),
     cmocka_unit_test(reads_see_nothing_older_than_what_was_known),
+    cmocka_unit_test(reads_that_are_kept_as_one_show_what_each_shows),
     cmocka_unit_test(writes_of_unknown_outcome_have_no_end),
     cmocka_unit_test(random_histories_are_judged_as_by_trying_every_order),
     cmocka_unit_test(millions_of_operations_take_linear_time),

@@ -2,6 +2,7 @@
 -- of them.
 
 local core = require "vlock.core"
+local crowds = require "vlock.lab.run.crowd"
 local comparison = require "vlock.lab.show.comparison"
 local entrants = require "vlock.lab.ask.entrant"
 local exit = require "vlock.command.exit"
@@ -200,13 +201,15 @@ local function exit_code(entries)
   return exit.FINE
 end
 
--- Says before a large run how large it is.
-local function announce(lanes)
-  local list = {}
+-- Says before a large run how large it is. is_watched: as of crowds.suits.
+local function announce(lanes, model, is_watched)
+  local needs = {}
   for i, lane in ipairs(lanes) do
-    list[i] = lane.scenario
+    local is_crowd = model
+      and crowds.suits(lane.scenario, model, lane.entrant:new_policy(), is_watched)
+    needs[i] = footprint.of(lane.scenario, is_crowd)
   end
-  local warning = footprint.warning(list)
+  local warning = footprint.warning(needs)
   if warning then
     say("%s", warning)
   end
@@ -290,7 +293,7 @@ local function run_lanes(lanes, is_table, options, out, model)
     thresholds[i] = threshold.parse(text)
   end
   local asked = output_files.prepare(options, lanes)
-  announce(lanes)
+  announce(lanes, model, options.history or options.trace or options.interval)
   local watch = watch_of(options, model)
   local runs = positive_option(options, "runs", is_table and COMPARED.runs or 1)
   local history = options.history and exit.refuse(exit.USAGE, history_writer.create,

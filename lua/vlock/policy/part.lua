@@ -6,8 +6,8 @@
 -- Of a part: name; doc; slots, the functions behind it with their parameters; members and mode
 -- ("all", "any"), of a group only. Of a slot: kind, name, fn, on_success, declared (parameters),
 -- given, where (begins the messages about them), prefix (of their names in a group: "attempts."),
--- source (the text of its file), text (the same, of a merge); when it is bound: p, their values, trips, those in round trips,
--- and at, of a merge.
+-- source (the text of its file), text (the same, of a merge); when it is bound: p, their values,
+-- trips, those in round trips, and at, of a merge.
 
 local chunk = require "vlock.policy.chunk"
 local environment = require "vlock.script.environment"

@@ -204,8 +204,11 @@ local function instance_of(spec, context)
     return described
   end
   function instance.watch_sharing()
-    local slots = table.move(parts.retry.slots, 1, #parts.retry.slots, 1, {})
-    return sharing.watch(table.move(parts.backoff.slots, 1, #parts.backoff.slots, #slots + 1, slots))
+    local slots = {}
+    for _, kind in ipairs { "retry", "backoff" } do
+      table.move(parts[kind].slots, 1, #parts[kind].slots, #slots + 1, slots)
+    end
+    return sharing.watch(slots)
   end
   for _, hook in ipairs(HOOKS) do
     instance[hook] = spec[hook]

@@ -1,16 +1,19 @@
--- Whether functions keep anything from one call to the next. Those that keep nothing are the same for
--- all clients, and one instance of a policy serves them; those that do need an instance each.
+-- Whether functions keep anything from one call to the next. Those that keep nothing are the same
+-- for all clients, and one instance of a policy serves them; those that do need an instance each.
 --
 -- A function keeps things in its upvalues, in those of functions among them, and in tables that it
--- is given each time. Plain values in there can be watched: whoever has one instance for many looks
--- from time to time whether they are what they were. Globals, and what modules hold, all instances
--- have in common anyway.
+-- is given each time. An upvalue that holds a number, a switch or nothing yet is taken for such a
+-- thing; what hardly ever is one is watched: whoever has one instance for many looks from time to
+-- time whether it is what it was. Globals, and what modules hold, all instances have in common
+-- anyway.
 
 local environment = require "vlock.script.environment"
 
 local sharing = {}
 
-local is_plain = { ["nil"] = true, boolean = true, number = true, string = true }
+-- What is watched, by type: as an upvalue, and as a field of a table.
+local UPVALUES = { string = true }
+local FIELDS = { string = true, number = true, boolean = true }
 
 local function is_of_c(value)
   return type(value) == "function" and debug.getinfo(value, "S").what == "C"
@@ -19,10 +22,10 @@ end
 local Watch = {}
 Watch.__index = Watch
 
--- Watches what `get` returns; false: it cannot be watched.
-function Watch:value(get)
+-- Watches what `get` returns, of one of these types; false: it cannot be watched.
+function Watch:value(get, types)
   local value = get()
-  if is_plain[type(value)] or is_of_c(value) then
+  if types[type(value)] or is_of_c(value) then
     self[#self + 1] = { get = get, value = value }
     return true
   end
@@ -38,7 +41,7 @@ function Watch:upvalues(fn)
     local _, value = debug.getupvalue(fn, i)
     if not environment.is_of_chunk(value) and not self:value(function()
       return (select(2, debug.getupvalue(fn, i)))
-    end) then
+    end, UPVALUES) then
       return false
     end
   end
@@ -50,7 +53,7 @@ function Watch:fields(given, but)
   for name in next, given do
     if not but[name] and not self:value(function()
       return rawget(given, name)
-    end) then
+    end, FIELDS) then
       return false
     end
   end
@@ -60,7 +63,7 @@ function Watch:fields(given, but)
       size = size + 1
     end
     return size
-  end)
+  end, FIELDS)
 end
 
 --- A function that tells whether all is as it was; nil: some of it cannot be watched. slots: a list

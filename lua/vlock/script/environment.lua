@@ -98,4 +98,9 @@ local function is_of_chunk(names)
   return names ~= nil and of_chunks[names] ~= nil
 end
 
-return { is_of_chunk = is_of_chunk, own_names = own_names, chunk_names = chunk_names, own_chunk_names = own_chunk_names }
+return {
+  is_of_chunk = is_of_chunk,
+  own_names = own_names,
+  chunk_names = chunk_names,
+  own_chunk_names = own_chunk_names,
+}

@@ -139,8 +139,8 @@ function World:connect(is_direct)
   return self.core:connect(is_direct or false)
 end
 
---- All of its clients at once, of a register: w:crowd of src/lua/lib_sim.c, whose settings are these
--- but for the server's times.
+--- All of its clients at once, of a register: w:crowd of src/lua/lib_sim.c, whose settings are
+-- these but for the server's times.
 function World:crowd(settings)
   settings.read_time, settings.write_time = self.service.READ, self.service.WRITE
   return self.core:crowd(settings)

@@ -232,10 +232,10 @@ local function run_workers(run)
     start_workers(run)
   end
   local stop = limits.watch(run)
-  work_all(run)
-  stop()
-  if run.fatal then
-    error(run.fatal, 0)
+  local ok, reason = pcall(work_all, run)
+  stop() -- or it would go on, and the program with it
+  if run.fatal or not ok then
+    error(run.fatal or reason, 0)
   end
   run.seconds = now() - run.started
 end
@@ -316,7 +316,8 @@ local function prepare(run, setup)
   run.trace = setup.trace and setup.trace:run(setup.label, run.scenario.workers)
   run.shares_policy = run.way and run.way.shares_policy
   run.is_crowd = run.way and run.way.is_crowd
-    and crowds.suits(run, setup.model, setup.history or setup.trace or setup.interval)
+    and crowds.suits(run.scenario, setup.model, instance,
+      setup.history or setup.trace or setup.interval)
   run.choose = key_choice.new(run.scenario.dist, run.scenario.keys)
   connect_all(run, run.world and function()
     return run.world:connect()

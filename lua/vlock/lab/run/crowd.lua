@@ -1,6 +1,6 @@
--- Workers without tasks: all clients of a simulated register in C (src/lua/crowd.h), where what they
--- do is so plain that nothing of it has to wait in Lua. A policy is asked as ever. The figures are
--- those of tasks with the same seed, a hundred times sooner.
+-- Workers without tasks: all clients of a simulated register in C (src/lua/crowd.h), where what
+-- they do is so plain that nothing of it has to wait in Lua. A policy is asked as ever. The figures
+-- are those of tasks with the same seed; they are there ten times as soon, or more.
 
 local core = require "vlock.core"
 local key_choice = require "vlock.lab.ask.key_choice"
@@ -42,10 +42,11 @@ local function is_plain_policy(instance)
     or instance.on_commit or instance.on_give_up)
 end
 
---- Whether a crowd may suit this run, of which every update and attempt may have to be watched.
-function crowd.suits(run, model, is_watched)
+--- Whether a crowd may suit a run of this scenario in this model (nil: on a real server) with this
+-- instance of its policy, of which every update and attempt may have to be watched.
+function crowd.suits(scenario, model, instance, is_watched)
   return not is_watched and model ~= nil and is_plain_network(model)
-    and is_plain_scenario(run.scenario) and is_plain_policy(run.policy_parts)
+    and is_plain_scenario(scenario) and is_plain_policy(instance)
 end
 
 local function new_crowd(run)
@@ -81,10 +82,12 @@ local function new_crowd(run)
   return run.world:crowd(settings), settings, is_unchanged
 end
 
--- One step; whether there is more to do. is_unchanged, or nil: whether a shared policy is what it was.
+-- One step; whether there is more to do. is_unchanged, or nil: whether a shared policy is what it
+-- was.
 local function step(run, clients, is_unchanged)
   local ok, more = pcall(clients.step, clients)
-  if clients:is_unsuited() or is_unchanged and not is_unchanged() or not ok and type(more) == "table" then
+  if clients:is_unsuited() or is_unchanged and not is_unchanged()
+    or not ok and type(more) == "table" then
     error(crowd.UNSUITED, 0)
   elseif not ok then
     error(more, 0)

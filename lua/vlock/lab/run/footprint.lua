@@ -11,6 +11,7 @@ local WORTH_SAYING = 100e6 -- bytes
 local OF_A_KEY_THERE = 255 -- the value's key and its version record, besides the value
 local OF_A_KEY_HERE = 590
 local OF_A_WORKER = 9800 -- without conflicts; its policy's instance comes on top
+local IN_A_CROWD = 760 -- of a worker there (vlock.lab.run.crowd), in the middle of a conflict
 local OF_A_COMMIT = 38 -- in its chain, when that is checked (tests/bench/verification)
 local OF_A_COUNTER = 8 -- a value, where no size is given
 
@@ -23,12 +24,13 @@ local function expected_updates(scenario)
 end
 
 --- What one run of this scenario needs: keys; server and here, in bytes. An estimate; of a closed
--- loop that runs for a duration the updates are not in it.
-function footprint.of(scenario)
+-- loop that runs for a duration the updates are not in it. is_crowd: whether its workers are one.
+function footprint.of(scenario, is_crowd)
   return {
     keys = scenario.keys,
     server = scenario.keys * (OF_A_KEY_THERE + (scenario.value_size or OF_A_COUNTER)),
-    here = scenario.keys * OF_A_KEY_HERE + scenario.workers * OF_A_WORKER
+    here = scenario.keys * OF_A_KEY_HERE
+      + scenario.workers * (is_crowd and IN_A_CROWD or OF_A_WORKER)
       + expected_updates(scenario) * OF_A_COMMIT,
   }
 end
@@ -37,12 +39,11 @@ local function megabytes(bytes)
   return figures.grouped(math.max(bytes / 1e6, 1)) .. " MB"
 end
 
---- The largest need of these scenarios, which run one after the other, in words; nil where it is
--- not worth saying.
-function footprint.warning(scenarios)
+--- The largest of these needs, of runs one after the other, in words; nil where it is not worth
+-- saying.
+function footprint.warning(needs)
   local largest
-  for _, scenario in ipairs(scenarios) do
-    local need = footprint.of(scenario)
+  for _, need in ipairs(needs) do
     if not largest or need.server + need.here > largest.server + largest.here then
       largest = need
     end
