@@ -4,11 +4,11 @@
  * fraction of a microsecond, a conflict what its policy takes.
  *
  * It does what sessions, the update loop and the lab's workers do in Lua (lua/vlock/lab/run/,
- * lua/vlock/cell/update.lua), draw for draw, so that a run comes to the same figures either way (but
- * for what happens at exactly the same instant); but it knows only what lua/vlock/lab/run/crowd.lua
- * asks it for: the default update, `retry` and `backoff`, and a network that loses nothing. Where it
- * meets something else on its way, such as a policy that wants to wait, it is unsuited, and the run
- * has to begin anew without it.
+ * lua/vlock/cell/update.lua), draw for draw, so that a run comes to the same figures either way,
+ * but for what happens at exactly the same instant. It knows only what lua/vlock/lab/run/crowd.lua
+ * asks it for: the default update, `retry` and `backoff`, and a network that loses nothing. Where
+ * it meets something else on its way, such as a policy that wants to wait, it is unsuited, and the
+ * run has to begin anew without it.
  */
 #ifndef VLOCK_CROWD_H
 #define VLOCK_CROWD_H

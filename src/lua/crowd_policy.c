@@ -1,9 +1,9 @@
 /* What the clients of a crowd ask their policies: `retry` and `backoff`, with a conflict in the
  * form in which lua/vlock/cell/update.lua shows it. See crowd.h.
  *
- * A conflict holds the figures that change each time; the rest of it is made when somebody looks at
- * it, which is rare, and there may be a million conflicts at once. Who looks at one that is not that
- * which its policy is asked about has kept it: a crowd does not suit him. */
+ * A conflict holds the figures that change each time; the rest of it is made when somebody looks
+ * at it, which is rare, and there may be a million conflicts at once. Who looks at one that is not
+ * that which its policy is asked about has kept it: a crowd does not suit him. */
 #include <lauxlib.h>
 #include <math.h>
 #include <string.h>

@@ -42,7 +42,8 @@ static int l_histogram(lua_State *L)
 static int l_record(lua_State *L)
 {
     lua_Number seconds = luaL_checknumber(L, 2);
-    vlock_histogram_record(vlock_lib_lab_histogram(L, 1), (int64_t)llround(seconds * VLOCK_NS_PER_SECOND));
+    vlock_histogram_record(vlock_lib_lab_histogram(L, 1),
+                           (int64_t)llround(seconds * VLOCK_NS_PER_SECOND));
     return 0;
 }
 
@@ -56,8 +57,8 @@ static int l_histogram_add(lua_State *L)
 /* h:percentile(p): seconds; p from 0 to 100 */
 static int l_percentile(lua_State *L)
 {
-    push_seconds(L,
-                 (double)vlock_histogram_percentile(vlock_lib_lab_histogram(L, 1), luaL_checknumber(L, 2)));
+    push_seconds(L, (double)vlock_histogram_percentile(vlock_lib_lab_histogram(L, 1),
+                                                       luaL_checknumber(L, 2)));
     return 1;
 }
 

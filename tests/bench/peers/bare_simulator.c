@@ -1,6 +1,6 @@
 /* A bare simulator in C, for what simulated events cost without all that vlockrun does with them:
- * the model of M. Brooker, "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015), a heap of
- * events, and for each client a Lua coroutine that is full_jitter. One key, nothing verified.
+ * the model of M. Brooker, "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015), a heap
+ * of events, and for each client a Lua coroutine that is full_jitter. One key, nothing verified.
  *
  * usage: bare_simulator workers=N commits=N
  * Prints {"events": N, "attempts": N, "cpu_seconds": N}. */
