@@ -22,6 +22,17 @@ static struct vlock_crowd *check(lua_State *L)
     return luaL_checkudata(L, 1, CROWD_TYPE);
 }
 
+/* The same, of a simulation that has not ended. */
+static struct vlock_crowd *check_going_on(lua_State *L)
+{
+    struct vlock_crowd *crowd = check(L);
+    if (!vlock_sim_world_is_on(crowd->world))
+        luaL_error(L, "the simulation of this crowd has ended");
+    crowd->sim = vlock_sim_world_network(crowd->world);
+    crowd->L = L;
+    return crowd;
+}
+
 /* ---- a step ---- */
 
 /* A network that does this is none for a crowd; nor is a policy that sends commands itself. */
@@ -80,9 +91,8 @@ static void push_values(lua_State *L)
 static int go_on(lua_State *L, int status, lua_KContext context)
 {
     (void)status, (void)context;
-    struct vlock_crowd *crowd = check(L);
+    struct vlock_crowd *crowd = check_going_on(L);
     push_values(L);
-    crowd->L = L;
     for (int i = 0; i < STEP_EVENTS && crowd->active > 0; i++) {
         int64_t when_ns;
         struct vlock_timer *timer = next(crowd, &when_ns);
@@ -106,12 +116,8 @@ static int go_on(lua_State *L, int status, lua_KContext context)
  * policy raises. */
 static int l_step(lua_State *L)
 {
-    struct vlock_crowd *crowd = check(L);
-    crowd->L = L;
+    struct vlock_crowd *crowd = check_going_on(L);
     crowd->asked = NULL;
-    if (!vlock_sim_world_is_on(crowd->world))
-        return luaL_error(L, "the simulation of this crowd has ended");
-    crowd->sim = vlock_sim_world_network(crowd->world);
     if (!crowd->has_begun) {
         push_values(L);
         crowd->has_begun = true;
@@ -129,15 +135,15 @@ static int l_step(lua_State *L)
     return vlock_sim_world_await(L, crowd->world, when_ns, go_on);
 }
 
-/* c:cut(): the run ends here: what is under way is cut off. */
+/* c:cut(): the run ends here: what is under way is cut off, and never arrives. */
 static int l_cut(lua_State *L)
 {
-    struct vlock_crowd *crowd = check(L);
+    struct vlock_crowd *crowd = check_going_on(L);
     push_values(L);
-    crowd->L = L;
     for (int i = 0; i < crowd->client_count; i++)
         if (crowd->clients[i].phase != VLOCK_CROWD_ENDED)
             vlock_crowd_cut_off(crowd, &crowd->clients[i]);
+    vlock_sim_drop(crowd->sim);
     return 0;
 }
 

@@ -341,7 +341,7 @@ enum vlock_sim_event vlock_sim_take(struct vlock_sim *sim, struct vlock_sim_mess
     if (!sim->planned || sim->heap[0].when_ns > now_ns(sim))
         return VLOCK_SIM_NOTHING;
     struct plan next = take_first(sim);
-    sim->counts.events++;
+    sim->counts.events += !next.message || !next.message->is_direct;
     if (next.event == VLOCK_SIM_FAILOVER) {
         fail_over(sim);
         return VLOCK_SIM_FAILOVER;
@@ -360,6 +360,21 @@ enum vlock_sim_event vlock_sim_take(struct vlock_sim *sim, struct vlock_sim_mess
     sim->counts.timeouts += next.event == VLOCK_SIM_TIMEOUT;
     *message = next.event == VLOCK_SIM_NOTHING ? NULL : next.message;
     return next.event;
+}
+
+void vlock_sim_drop(struct vlock_sim *sim)
+{
+    bool fails_over = false;
+    while (sim->planned) {
+        struct vlock_sim_message *message = take_first(sim).message;
+        fails_over = fails_over || !message;
+        if (message) {
+            message->pending--;
+            vlock_sim_forget(sim, message);
+        }
+    }
+    if (fails_over)
+        plan(sim, VLOCK_SIM_FAILOVER, NULL, sim->failover_ns);
 }
 
 const struct vlock_sim_counts *vlock_sim_counts(const struct vlock_sim *sim)

@@ -50,7 +50,9 @@ struct vlock_sim_settings {
 
 /* What has happened so far. */
 struct vlock_sim_counts {
-    int64_t events; /* arrivals of messages, time-outs, ends of connections, failovers */
+    /* Arrivals of messages, time-outs, ends of connections, failovers; but those of wires that are
+     * direct. */
+    int64_t events;
     int64_t commands, lost, cut, late, timeouts, failovers;
     int64_t travelling; /* commands that have not arrived yet */
 };
@@ -115,6 +117,9 @@ bool vlock_sim_answer(struct vlock_sim *sim, struct vlock_sim_message *message, 
 
 /* The client was told, or is no more. The message may be gone afterwards. */
 void vlock_sim_forget(struct vlock_sim *sim, struct vlock_sim_message *message);
+
+/* Forgets all that is under way, as if it had never been sent; nobody is told. */
+void vlock_sim_drop(struct vlock_sim *sim);
 
 const struct vlock_sim_counts *vlock_sim_counts(const struct vlock_sim *sim);
 

@@ -68,7 +68,8 @@ end
 
 --- A recorder for these cells, which `store` reads as they stand before the run. about: is_counter,
 -- whether the update adds one to a counter; merge, the name of the policy's; merges, whether the
--- server does it; combines, whether a commit may hold several updates; is_stopped(), whether the
+-- server does it; combines, whether a commit may hold several updates; is_new, whether the
+-- server is, and all cells are absent (then no history is written); is_stopped(), whether the
 -- reading is to end early; history, where one is written (vlock.lab.check.history_writer): a run of
 -- it.
 local function new(list, store, about)
@@ -90,6 +91,13 @@ local function new(list, store, about)
   }, Recorder)
   if self.history then
     self.history:begin(identity, reason, is_counter, self.merges)
+  end
+  if about.is_new then
+    local state = read_state(store, list[1])
+    self.first = setmetatable({}, { __index = function()
+      return state
+    end })
+    return self
   end
   local absent -- most of them are: one table for all of these
   for_each(list, function(cell)

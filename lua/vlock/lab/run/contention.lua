@@ -279,6 +279,27 @@ local function new_run(setup)
   return run
 end
 
+local function new_recorder(run, setup)
+  return recorder.new(run.cells, run.own_store, {
+    is_counter = not run.scenario.new_update,
+    merge = run.policy.parts.merge,
+    merges = run.server_merge and run.own_store.merges,
+    combines = run.scenario.combine,
+    is_new = run.is_crowd,
+    is_stopped = function()
+      return run.interrupt.reason
+    end,
+    history = setup.history and setup.history:run {
+      label = setup.label,
+      policy = run.policy,
+      store = run.store_name,
+      server = run.server or { version = ("simulated (%s)"):format(setup.model.name) },
+      scenario = scenarios.shown(run.scenario),
+      seed = run.seed,
+    },
+  })
+end
+
 -- The cells, what the recorder knows of them before the run, and the connections.
 local function prepare(run, setup)
   run.server = not run.world and describe_server(setup.url) or nil
@@ -293,31 +314,15 @@ local function prepare(run, setup)
   run.policy_parts = instance
   run.hears_commits = instance.listeners ~= nil
   run.server_merge = instance.server_merge or false
-  run.recorder = recorder.new(run.cells, run.own_store, {
-    is_counter = not run.scenario.new_update,
-    merge = run.policy.parts.merge,
-    merges = run.server_merge and run.own_store.merges,
-    combines = run.scenario.combine,
-    is_stopped = function()
-      return run.interrupt.reason
-    end,
-    history = setup.history and setup.history:run {
-      label = setup.label,
-      policy = run.policy,
-      store = run.store_name,
-      server = run.server or { version = ("simulated (%s)"):format(setup.model.name) },
-      scenario = scenarios.shown(run.scenario),
-      seed = run.seed,
-    },
-  })
-  if run.interrupt.reason then
-    error(contention.INTERRUPTED, 0)
-  end
-  run.trace = setup.trace and setup.trace:run(setup.label, run.scenario.workers)
   run.shares_policy = run.way and run.way.shares_policy
   run.is_crowd = run.way and run.way.is_crowd
     and crowds.suits(run.scenario, setup.model, instance,
       setup.history or setup.trace or setup.interval)
+  run.recorder = new_recorder(run, setup)
+  if run.interrupt.reason then
+    error(contention.INTERRUPTED, 0)
+  end
+  run.trace = setup.trace and setup.trace:run(setup.label, run.scenario.workers)
   run.choose = key_choice.new(run.scenario.dist, run.scenario.keys)
   connect_all(run, run.world and function()
     return run.world:connect()
