@@ -135,15 +135,12 @@ static int l_step(lua_State *L)
     return vlock_sim_world_await(L, crowd->world, when_ns, go_on);
 }
 
-/* c:cut(): the run ends here: what is under way is cut off, and never arrives. */
-static int l_cut(lua_State *L)
+/* c:stop(): from here on no update is begun, nor tried again; attempts under way come to their
+ * ends. */
+static int l_stop(lua_State *L)
 {
-    struct vlock_crowd *crowd = check_going_on(L);
-    push_values(L);
-    for (int i = 0; i < crowd->client_count; i++)
-        if (crowd->clients[i].phase != VLOCK_CROWD_ENDED)
-            vlock_crowd_cut_off(crowd, &crowd->clients[i]);
-    vlock_sim_drop(crowd->sim);
+    struct vlock_crowd *crowd = check(L);
+    crowd->deadline = fmin(crowd->deadline, vlock_crowd_seconds(crowd->now_ns));
     return 0;
 }
 
@@ -317,7 +314,7 @@ static int l_gc(lua_State *L)
 void vlock_crowd_register(lua_State *L)
 {
     static const luaL_Reg methods[] = {
-        {"step", l_step},     {"cut", l_cut},     {"is_unsuited", l_is_unsuited},
+        {"step", l_step},     {"stop", l_stop},   {"is_unsuited", l_is_unsuited},
         {"counts", l_counts}, {"rates", l_rates}, {"versions", l_versions},
         {NULL, NULL},
     };

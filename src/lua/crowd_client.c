@@ -205,15 +205,6 @@ static void end_as_cut_off(struct vlock_crowd *crowd, struct vlock_crowd_client 
     end_update(crowd, client);
 }
 
-void vlock_crowd_cut_off(struct vlock_crowd *crowd, struct vlock_crowd_client *client)
-{
-    vlock_timers_cancel(&crowd->timers, &client->timer);
-    crowd->unfinished++;
-    record_latency(crowd, client);
-    vlock_crowd_forget_conflict(crowd, client);
-    end_client(crowd, client);
-}
-
 static void commit(struct vlock_crowd *crowd, struct vlock_crowd_client *client)
 {
     record_commit(crowd, client);

@@ -134,9 +134,6 @@ void vlock_crowd_arrive(struct vlock_crowd *crowd, struct vlock_sim_message *mes
 void vlock_crowd_reply(struct vlock_crowd *crowd, struct vlock_crowd_client *client);
 void vlock_crowd_wake(struct vlock_crowd *crowd, struct vlock_crowd_client *client);
 
-/* Ends a client in the middle of its update, as one that the end of the run has cut off. */
-void vlock_crowd_cut_off(struct vlock_crowd *crowd, struct vlock_crowd_client *client);
-
 /* ---- crowd_policy.c; may raise ---- */
 
 /* Pushes the names that stand in a step's stack. */

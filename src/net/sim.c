@@ -362,21 +362,6 @@ enum vlock_sim_event vlock_sim_take(struct vlock_sim *sim, struct vlock_sim_mess
     return next.event;
 }
 
-void vlock_sim_drop(struct vlock_sim *sim)
-{
-    bool fails_over = false;
-    while (sim->planned) {
-        struct vlock_sim_message *message = take_first(sim).message;
-        fails_over = fails_over || !message;
-        if (message) {
-            message->pending--;
-            vlock_sim_forget(sim, message);
-        }
-    }
-    if (fails_over)
-        plan(sim, VLOCK_SIM_FAILOVER, NULL, sim->failover_ns);
-}
-
 const struct vlock_sim_counts *vlock_sim_counts(const struct vlock_sim *sim)
 {
     return &sim->counts;

@@ -118,9 +118,6 @@ bool vlock_sim_answer(struct vlock_sim *sim, struct vlock_sim_message *message, 
 /* The client was told, or is no more. The message may be gone afterwards. */
 void vlock_sim_forget(struct vlock_sim *sim, struct vlock_sim_message *message);
 
-/* Forgets all that is under way, as if it had never been sent; nobody is told. */
-void vlock_sim_drop(struct vlock_sim *sim);
-
 const struct vlock_sim_counts *vlock_sim_counts(const struct vlock_sim *sim);
 
 #endif

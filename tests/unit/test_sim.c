@@ -53,29 +53,6 @@ static void answer(struct vlock_sim *sim, struct vlock_sim_message *message, int
     vlock_sim_answer(sim, message, vlock_sim_serve(sim, message, service_ns));
 }
 
-static void what_is_dropped_was_never_sent(void **state)
-{
-    (void)state;
-    struct vlock_sim *sim = new_sim((struct vlock_sim_settings){
-        .delay = constant(10 * MS),
-        .failover = {.at_ns = 50 * MS, .takes_ns = 1 * MS},
-    });
-    struct vlock_sim_wire *wire = vlock_sim_wire_new(sim, false);
-    struct vlock_sim_message *replied = vlock_sim_send(sim, wire, 0);
-    expect(sim, VLOCK_SIM_ARRIVAL, 10 * MS, replied);
-    answer(sim, replied, 0);
-    assert_non_null(vlock_sim_send(sim, wire, 0));
-    assert_int_equal(vlock_sim_counts(sim)->travelling, 1);
-    vlock_sim_drop(sim);
-    assert_int_equal(vlock_sim_counts(sim)->travelling, 0);
-    struct vlock_sim_message *later = vlock_sim_send(sim, wire, 0);
-    expect(sim, VLOCK_SIM_ARRIVAL, 20 * MS, later);
-    answer(sim, later, 0);
-    expect(sim, VLOCK_SIM_REPLY, 30 * MS, later);
-    expect(sim, VLOCK_SIM_FAILOVER, 50 * MS, NULL);
-    vlock_sim_free(sim);
-}
-
 static void commands_are_served_one_after_the_other(void **state)
 {
     (void)state;
@@ -304,7 +281,6 @@ static void faults_are_as_frequent_as_they_are_said_to_be(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(what_is_dropped_was_never_sent),
     cmocka_unit_test(commands_are_served_one_after_the_other),
     cmocka_unit_test(one_who_looks_from_outside_takes_no_time),
     cmocka_unit_test(messages_overtake_each_other_where_the_model_says_so),

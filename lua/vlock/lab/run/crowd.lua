@@ -92,8 +92,7 @@ local function step(run, clients, is_unchanged)
   elseif not ok then
     error(more, 0)
   elseif more and (run.interrupt.reason or run.fatal) then
-    clients:cut()
-    return false
+    clients:stop()
   end
   return more
 end
