@@ -11,7 +11,7 @@ local WORTH_SAYING = 100e6 -- bytes
 local OF_A_KEY_THERE = 255 -- the value's key and its version record, besides the value
 local OF_A_KEY_HERE = 590
 local OF_A_WORKER = 9800 -- without conflicts; its policy's instance comes on top
-local IN_A_CROWD = 760 -- of a worker there (vlock.lab.run.crowd), in the middle of a conflict
+local IN_A_CROWD = 680 -- of a worker there (vlock.lab.run.crowd), in the middle of a conflict
 local OF_A_COMMIT = 38 -- in its chain, when that is checked (tests/bench/verification)
 local OF_A_COUNTER = 8 -- a value, where no size is given
 
