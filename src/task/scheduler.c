@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/own_pid.h"
 #include "task/obstacle.h"
 #include "task/scheduler_parts.h"
 
@@ -514,7 +515,7 @@ void vlock_scheduler_idle(struct vlock_scheduler *s)
 
 bool vlock_scheduler_is_ours(const struct vlock_scheduler *s)
 {
-    return s->clock.is_virtual || s->process == getpid(); /* no connection is in use then */
+    return s->clock.is_virtual || s->process == vlock_own_pid(); /* no connection is in use then */
 }
 
 /* ---- life ---- */
@@ -548,7 +549,7 @@ static struct vlock_scheduler *push_scheduler(lua_State *L)
     struct vlock_scheduler *s = lua_newuserdatauv(L, sizeof *s, 0);
     memset(s, 0, sizeof *s);
     s->L = L;
-    s->process = getpid();
+    s->process = vlock_own_pid();
     s->interrupt_handler = LUA_NOREF;
     s->host_loop = (struct vlock_host_loop)VLOCK_HOST_LOOP_CLOSED;
     s->links.host_loop = &s->host_loop;
