@@ -12,7 +12,6 @@
 #include <lualib.h>
 
 #include "base/clock.h"
-#include "base/own_pid.h"
 #include "lua/built_in.h"
 #include "lua/lib_files.h"
 #include "lua/lib_lab.h"
@@ -242,7 +241,7 @@ static vlock_engine *new_engine(const struct vlock_options *options, struct vloc
 {
     struct vlock_engine *engine = calloc(1, sizeof *engine);
     if (engine)
-        engine->process = vlock_own_pid();
+        engine->process = getpid();
     if (engine)
         engine->locale = vlock_numeric_locale_new();
     if (!engine || !copy_text(&engine->url, options->url) ||
@@ -397,7 +396,7 @@ void vlock_close(vlock_engine *engine)
 
 bool vlock_engine_is_ours(const vlock_engine *engine)
 {
-    return engine->process == vlock_own_pid();
+    return engine->process == getpid();
 }
 
 int vlock_engine_enter(vlock_engine *engine, struct vlock_error *error)

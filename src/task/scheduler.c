@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/own_pid.h"
 #include "task/obstacle.h"
 #include "task/scheduler_parts.h"
 
@@ -515,7 +514,7 @@ void vlock_scheduler_idle(struct vlock_scheduler *s)
 
 bool vlock_scheduler_is_ours(const struct vlock_scheduler *s)
 {
-    return s->clock.is_virtual || s->process == vlock_own_pid(); /* no connection is in use then */
+    return s->clock.is_virtual || vlock_fork_mark_is_here(&s->process); /* no connection is in use then */
 }
 
 /* ---- life ---- */
@@ -533,7 +532,9 @@ static void register_task_type(lua_State *L)
 static int l_scheduler_gc(lua_State *L)
 {
     struct vlock_scheduler *s = lua_touserdata(L, 1);
-    if (!vlock_scheduler_is_ours(s))
+    bool is_ours = vlock_scheduler_is_ours(s);
+    vlock_fork_mark_free(&s->process);
+    if (!is_ours)
         return 0; /* what it would let go of is the parent's as well */
     if (s->base)
         vlock_link_pool_flush(&s->links);
@@ -549,7 +550,7 @@ static struct vlock_scheduler *push_scheduler(lua_State *L)
     struct vlock_scheduler *s = lua_newuserdatauv(L, sizeof *s, 0);
     memset(s, 0, sizeof *s);
     s->L = L;
-    s->process = vlock_own_pid();
+    vlock_fork_mark_set(&s->process);
     s->interrupt_handler = LUA_NOREF;
     s->host_loop = (struct vlock_host_loop)VLOCK_HOST_LOOP_CLOSED;
     s->links.host_loop = &s->host_loop;

@@ -6,6 +6,7 @@
 #include <signal.h>
 
 #include "base/clock.h"
+#include "base/fork_mark.h"
 #include "base/numeric_locale.h"
 #include "net/host_loop.h"
 #include "task/scheduler.h"
@@ -17,7 +18,7 @@ struct event_base;
 
 struct vlock_scheduler {
     lua_State *L;
-    pid_t process; /* that made it */
+    struct vlock_fork_mark process; /* that made it */
     struct event_base *base;
     struct vlock_link_pool links;
     struct vlock_task *current;
