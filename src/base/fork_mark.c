@@ -1,9 +1,11 @@
 /* A mark of a process: see fork_mark.h. It stands in a page that the kernel fills with zeros in a
- * child (MADV_WIPEONFORK, Linux 4.14). */
+ * child (MADV_WIPEONFORK, Linux 4.14). What takes any advice, as some emulators do, takes none. */
 #include "base/fork_mark.h"
 
 #include <sys/mman.h>
 #include <unistd.h>
+
+#define NO_ADVICE (-1)
 
 static size_t page_size(void)
 {
@@ -18,7 +20,8 @@ void vlock_fork_mark_set(struct vlock_fork_mark *mark)
     mark->page = NULL;
     if (page == MAP_FAILED)
         return;
-    if (madvise(page, page_size(), MADV_WIPEONFORK) != 0) {
+    if (madvise(page, page_size(), NO_ADVICE) == 0 ||
+        madvise(page, page_size(), MADV_WIPEONFORK) != 0) {
         munmap(page, page_size());
         return;
     }

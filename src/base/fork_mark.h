@@ -1,5 +1,5 @@
-/* A mark of the process that set it, which a child that was forked from it does not have. To look at
- * it asks nothing of the system: a loop does so each turn. */
+/* A mark of the process that set it, which a child that was forked from it does not have. To look
+ * at it asks nothing of the system: a loop does so each turn. */
 #ifndef VLOCK_FORK_MARK_H
 #define VLOCK_FORK_MARK_H
 

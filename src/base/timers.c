@@ -20,6 +20,12 @@ bool vlock_timers_reserve(struct vlock_timers *timers, int count)
     return true;
 }
 
+static bool is_before(const struct vlock_timer *one, const struct vlock_timer *other)
+{
+    return one->when_ns != other->when_ns ? one->when_ns < other->when_ns
+                                          : (int32_t)(one->number - other->number) < 0;
+}
+
 static void put(struct vlock_timers *timers, int at, struct vlock_timer *timer)
 {
     timers->heap[at] = timer;
@@ -30,7 +36,7 @@ static void rise(struct vlock_timers *timers, int at, struct vlock_timer *timer)
 {
     while (at > 0) {
         int parent = (at - 1) / 2;
-        if (timers->heap[parent]->when_ns <= timer->when_ns)
+        if (is_before(timers->heap[parent], timer))
             break;
         put(timers, at, timers->heap[parent]);
         at = parent;
@@ -44,10 +50,9 @@ static void sink(struct vlock_timers *timers, int at, struct vlock_timer *timer)
         int child = 2 * at + 1;
         if (child >= timers->count)
             break;
-        if (child + 1 < timers->count &&
-            timers->heap[child + 1]->when_ns < timers->heap[child]->when_ns)
+        if (child + 1 < timers->count && is_before(timers->heap[child + 1], timers->heap[child]))
             child++;
-        if (timers->heap[child]->when_ns >= timer->when_ns)
+        if (is_before(timer, timers->heap[child]))
             break;
         put(timers, at, timers->heap[child]);
         at = child;
@@ -58,6 +63,7 @@ static void sink(struct vlock_timers *timers, int at, struct vlock_timer *timer)
 void vlock_timers_set(struct vlock_timers *timers, struct vlock_timer *timer, int64_t when_ns)
 {
     timer->when_ns = when_ns;
+    timer->number = timers->number++;
     rise(timers, timers->count++, timer);
 }
 

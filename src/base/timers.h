@@ -8,12 +8,14 @@
 
 struct vlock_timer {
     int64_t when_ns; /* on the scale of its loop's clock */
+    uint32_t number; /* of those of one point in time, the first that was set is the first */
     int place;       /* in the heap, counted from 1; 0: not set */
 };
 
 struct vlock_timers {
     struct vlock_timer **heap;
     int count, capacity;
+    uint32_t number; /* of the next */
 };
 
 /* Makes room for `count` timers in all, so that setting one cannot fail. False when out of

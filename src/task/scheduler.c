@@ -103,7 +103,11 @@ void vlock_scheduler_set_limit(struct vlock_scheduler *s, int64_t limit_ns)
 
 void vlock_task_wake_at(struct vlock_task *task, int64_t when_ns)
 {
-    vlock_timers_set(&task->scheduler->timers, &task->timer, when_ns);
+    struct vlock_scheduler *s = task->scheduler;
+    /* To let others run is no event. */
+    if (s->clock.is_virtual && when_ns <= s->clock.virtual_ns)
+        s->virtual_timers--;
+    vlock_timers_set(&s->timers, &task->timer, when_ns);
 }
 
 void vlock_scheduler_spawn(lua_State *L, int arguments)
@@ -514,7 +518,8 @@ void vlock_scheduler_idle(struct vlock_scheduler *s)
 
 bool vlock_scheduler_is_ours(const struct vlock_scheduler *s)
 {
-    return s->clock.is_virtual || vlock_fork_mark_is_here(&s->process); /* no connection is in use then */
+    return s->clock.is_virtual || /* no connection is in use then */
+           vlock_fork_mark_is_here(&s->process);
 }
 
 /* ---- life ---- */

@@ -135,7 +135,7 @@ bool vlock_scheduler_go_on_to(struct vlock_scheduler *scheduler, int64_t when_ns
 void vlock_scheduler_end_virtual(struct vlock_scheduler *scheduler);
 
 bool vlock_scheduler_is_virtual(const struct vlock_scheduler *scheduler);
-/* Sleeps that have ended in virtual time since it began. */
+/* Sleeps that have ended in virtual time since it began, but for those that took none. */
 int64_t vlock_scheduler_virtual_timers(const struct vlock_scheduler *scheduler);
 
 /* ---- for functions that wait ---- */

@@ -46,7 +46,7 @@ script() {
     for kind in loop bomb match finalizer; do
         begin "$kind" --timeout 1s -e "$(script "${!kind}")"
     done
-    begin closing --timeout 3s -e "$(script "${finalizer/collectgarbage()/return 7}")"
+    begin closing --timeout 3s -e "$(script "_G.kept = ${finalizer/collectgarbage()/return 7}")"
     start_server shared
     for kind in loop bomb match finalizer; do
         printf 'return { backoff = function() %s end }' "${!kind}" >"$kind.lua"
