@@ -16,6 +16,7 @@
 
 #define CROWD_TYPE "vlock.crowd"
 #define STEP_EVENTS 16384 /* before others have their turn */
+#define MOST 0x7fffffff   /* of what is counted in an int */
 
 static struct vlock_crowd *check(lua_State *L)
 {
@@ -93,7 +94,7 @@ static int go_on(lua_State *L, int status, lua_KContext context)
     (void)status, (void)context;
     struct vlock_crowd *crowd = check_going_on(L);
     push_values(L);
-    for (int i = 0; i < STEP_EVENTS && crowd->active > 0; i++) {
+    for (crowd->spent = 0; crowd->spent < STEP_EVENTS && crowd->active > 0; crowd->spent++) {
         int64_t when_ns;
         struct vlock_timer *timer = next(crowd, &when_ns);
         if (!vlock_sim_world_go_on_to(crowd->world, when_ns))
@@ -212,6 +213,14 @@ static int64_t integer_in(lua_State *L, const char *name, int64_t least)
     return number;
 }
 
+static int count_in(lua_State *L, const char *name, int least)
+{
+    int64_t count = integer_in(L, name, least);
+    if (count > MOST)
+        luaL_error(L, "a crowd's %s: at most %d", name, MOST);
+    return (int)count;
+}
+
 /* The same: a number of seconds, in nanoseconds. */
 static int64_t time_in(lua_State *L, const char *name)
 {
@@ -223,10 +232,10 @@ static int64_t time_in(lua_State *L, const char *name)
 
 static void read_settings(lua_State *L, struct vlock_crowd *crowd)
 {
-    crowd->client_count = (int)integer_in(L, "workers", 1);
-    crowd->cell_count = (int)integer_in(L, "cells", 1);
-    crowd->wire_count = (int)integer_in(L, "connections", 1);
-    crowd->disturbed = (int)integer_in(L, "disturbed", 0);
+    crowd->client_count = count_in(L, "workers", 1);
+    crowd->cell_count = count_in(L, "cells", 1);
+    crowd->wire_count = count_in(L, "connections", 1);
+    crowd->disturbed = count_in(L, "disturbed", 0);
     crowd->per_worker = integer_in(L, "per_worker", -1);
     crowd->left = integer_in(L, "commits", -1);
     crowd->seed = (uint64_t)integer_in(L, "seed", INT64_MIN);
@@ -236,7 +245,7 @@ static void read_settings(lua_State *L, struct vlock_crowd *crowd)
     crowd->deadline = luaL_optnumber(L, -1, INFINITY);
     lua_getfield(L, 2, "is_own");
     crowd->is_own = lua_toboolean(L, -1);
-    lua_getfield(L, 2, "is_shared");
+    lua_getfield(L, 2, "is_unchanged");
     crowd->is_shared = lua_toboolean(L, -1);
     lua_getfield(L, 2, "latencies");
     crowd->latencies = vlock_lib_lab_histogram(L, -1); /* the settings hold it */
@@ -260,7 +269,10 @@ static void make_cells(lua_State *L, struct vlock_crowd *crowd)
 
 static void make_clients(lua_State *L, struct vlock_crowd *crowd)
 {
-    crowd->clients = new_array(L, crowd->client_count, sizeof *crowd->clients);
+    size_t size = (size_t)crowd->client_count * sizeof *crowd->clients;
+    crowd->clients = lua_newuserdatauv(L, size, 0);
+    memset(crowd->clients, 0, size);
+    lua_setiuservalue(L, 3, VLOCK_CROWD_CLIENTS);
     for (int i = 0; i < crowd->client_count; i++)
         vlock_random_seed(&crowd->clients[i].random, crowd->seed, (uint64_t)i + 1);
     if (!vlock_timers_reserve(&crowd->timers, crowd->client_count))
@@ -285,6 +297,8 @@ void vlock_crowd_push(lua_State *L)
     crowd->refusals = vlock_scheduler_refusals(vlock_sim_world_scheduler(world));
     crowd->began_ns = crowd->now_ns = vlock_sim_world_now(world);
     for (int i = 1; i <= VLOCK_CROWD_VALUES; i++) {
+        if (i == VLOCK_CROWD_CLIENTS)
+            continue;
         if (i == VLOCK_CROWD_SETTINGS)
             lua_pushvalue(L, 2);
         else if (i == VLOCK_CROWD_WORLD)
@@ -301,10 +315,9 @@ static int l_gc(lua_State *L)
 {
     struct vlock_crowd *crowd = check(L);
     vlock_timers_free(&crowd->timers);
-    free(crowd->clients);
     free(crowd->cells);
     free(crowd->wires);
-    crowd->clients = NULL;
+    crowd->asked = NULL;
     crowd->cells = NULL;
     crowd->wires = NULL;
     crowd->client_count = crowd->cell_count = 0;

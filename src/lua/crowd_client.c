@@ -193,7 +193,6 @@ void vlock_crowd_begin(struct vlock_crowd *crowd, struct vlock_crowd_client *cli
 static void end_update(struct vlock_crowd *crowd, struct vlock_crowd_client *client)
 {
     client->attempt = 0;
-    client->gap = 0;
     vlock_crowd_forget_conflict(crowd, client);
     vlock_crowd_begin(crowd, client);
 }
@@ -212,6 +211,7 @@ static void commit(struct vlock_crowd *crowd, struct vlock_crowd_client *client)
     client->base = client->found;
     client->commits++;
     crowd->commits++;
+    vlock_crowd_note_commit(crowd, client);
     record_latency(crowd, client);
     end_update(crowd, client);
 }
@@ -241,8 +241,7 @@ void vlock_crowd_reply(struct vlock_crowd *crowd, struct vlock_crowd_client *cli
 {
     if (client->phase == VLOCK_CROWD_READS) {
         record_read(crowd, client);
-        if (client->attempt > 0)
-            client->gap = client->found.version - client->base.version;
+        vlock_crowd_note_read(crowd, client);
         client->base = client->found;
         begin_write(crowd, client);
         return;

@@ -52,7 +52,6 @@ struct vlock_crowd_client {
     struct vlock_crowd_state base, found; /* of its write; of its read */
     int64_t began_ns, sent_ns, ended_ns;  /* its update; its last command; all of it */
     double rtt, wakes_up;
-    int64_t gap;
     struct vlock_pace pace;
     int cell;
     int begun, commits; /* updates */
@@ -60,7 +59,8 @@ struct vlock_crowd_client {
     unsigned char phase;
     bool has_won; /* of its write, at the server */
     bool has_policy, has_conflict;
-    bool is_shown; /* its conflict holds what it was asked for: see crowd_policy.c */
+    bool is_shown;      /* its conflict holds what it was asked for: see crowd_policy.c */
+    unsigned char made; /* bits: other fields of its conflict that were */
 };
 
 struct vlock_crowd {
@@ -75,6 +75,8 @@ struct vlock_crowd {
     int64_t began_ns, now_ns;
     uint64_t seed;
     int client_count, cell_count, wire_count, active;
+    int spent;                 /* of a step: an event each, and more where a policy is asked */
+    int asks;                  /* of a policy that is shared */
     int disturbed;             /* updates: vlock_pace_disturbed() */
     int64_t per_worker;        /* updates of each client; -1: as many as are left */
     int64_t left;              /* updates not yet begun; -1: as many as it takes */
@@ -92,7 +94,8 @@ struct vlock_crowd {
 
 /* What its userdata holds, and a step has on its stack, in this order from slot 2 on: what it was
  * made with; by clients, their conflicts and their policies' functions; the metatable of conflicts;
- * by cells, their records; the world. */
+ * by cells, their records; the world; the clients' own userdata, which outlasts the crowd's where
+ * somebody has kept one's random numbers. */
 enum {
     VLOCK_CROWD_SETTINGS = 1,
     VLOCK_CROWD_CONFLICTS,
@@ -101,7 +104,8 @@ enum {
     VLOCK_CROWD_CONFLICT_TYPE,
     VLOCK_CROWD_RECORDS,
     VLOCK_CROWD_WORLD,
-    VLOCK_CROWD_VALUES = VLOCK_CROWD_WORLD
+    VLOCK_CROWD_CLIENTS,
+    VLOCK_CROWD_VALUES = VLOCK_CROWD_CLIENTS
 };
 
 /* And behind these, in this order, the names of what is written into a conflict each time. */
@@ -148,6 +152,11 @@ bool vlock_crowd_is_unsuited(const struct vlock_crowd *crowd);
 /* Asks the policy of a client what comes of its conflict. The seconds to wait; negative: it gave
  * up, and the first reason of all is in the settings, `give_up_reason`. */
 double vlock_crowd_ask(struct vlock_crowd *crowd, struct vlock_crowd_client *client);
+
+/* What the client has read after a conflict; that its update is committed: a policy may have kept
+ * its conflict. */
+void vlock_crowd_note_read(struct vlock_crowd *crowd, struct vlock_crowd_client *client);
+void vlock_crowd_note_commit(struct vlock_crowd *crowd, struct vlock_crowd_client *client);
 
 /* The client's update has ended, and with it its conflict; all of its updates, and with them its
  * policy. */

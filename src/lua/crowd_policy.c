@@ -29,7 +29,7 @@ bool vlock_crowd_is_unsuited(const struct vlock_crowd *crowd)
 
 /* Fields that are made late, in the order of `names`. STATE and what comes behind it, all at
  * once. */
-enum late { BASE, MINE, THEIRS, RANDOM, WORKER, STATE, OTHERS, NONE };
+enum late { BASE, MINE, THEIRS, RANDOM, WORKER, STATE, OTHERS, NONE }; /* NONE: at most 8 */
 static const char *const names[] = {"base",  "mine", "theirs", "random", "worker",
                                     "state", "key",  "codec",  "now",    "cause"};
 
@@ -91,7 +91,7 @@ static int l_random(lua_State *L)
 static void push_random(lua_State *L, struct vlock_crowd_client *client)
 {
     lua_pushlightuserdata(L, &client->random);
-    lua_pushvalue(L, lua_upvalueindex(1)); /* the crowd, in which it lies */
+    lua_getiuservalue(L, lua_upvalueindex(1), VLOCK_CROWD_CLIENTS); /* in which it lies */
     lua_pushcclosure(L, l_random, 2);
 }
 
@@ -126,6 +126,9 @@ static void make_field(lua_State *L, struct vlock_crowd_client *client, enum lat
             show(L, client);
         return;
     }
+    if (client->made & 1 << field)
+        return; /* and taken away by the policy */
+    client->made |= (unsigned char)(1 << field);
     if (field == OTHERS) {
         fill(L, client);
         return;
@@ -162,6 +165,16 @@ static int l_conflict_newindex(lua_State *L)
     return 0;
 }
 
+/* As Lua's own, whatever a script calls `next`. */
+static int l_next(lua_State *L)
+{
+    lua_settop(L, 2);
+    if (lua_next(L, 1))
+        return 2;
+    lua_pushnil(L);
+    return 1;
+}
+
 static int l_conflict_pairs(lua_State *L)
 {
     struct vlock_crowd_client *client = shown_to(L);
@@ -170,7 +183,7 @@ static int l_conflict_pairs(lua_State *L)
         if (!client->is_shown)
             show(L, client);
     }
-    lua_getglobal(L, "next");
+    lua_pushcfunction(L, l_next);
     lua_pushvalue(L, 1);
     lua_pushnil(L);
     return 3;
@@ -189,6 +202,11 @@ void vlock_crowd_push_conflict_type(lua_State *L, int index)
     lua_setfield(L, -2, "__metatable");
 }
 
+static double elapsed_of(const struct vlock_crowd *crowd, const struct vlock_crowd_client *client)
+{
+    return vlock_crowd_seconds(crowd->now_ns) - vlock_crowd_seconds(client->began_ns);
+}
+
 #define CONFLICT_FIELDS 8 /* there is room for a few that are made late */
 
 static void make_conflict(struct vlock_crowd *crowd, struct vlock_crowd_client *client)
@@ -197,6 +215,9 @@ static void make_conflict(struct vlock_crowd *crowd, struct vlock_crowd_client *
     lua_createtable(L, 0, CONFLICT_FIELDS);
     lua_pushvalue(L, VLOCK_CROWD_SLOT(VLOCK_CROWD_CONFLICT_TYPE));
     lua_setmetatable(L, -2);
+    lua_pushvalue(L, VLOCK_CROWD_SLOT(VLOCK_CROWD_GAP));
+    lua_pushinteger(L, 0);
+    lua_rawset(L, -3);
     lua_rawseti(L, VLOCK_CROWD_SLOT(VLOCK_CROWD_CONFLICTS), number_of(crowd, client));
     client->has_conflict = true;
 }
@@ -224,26 +245,50 @@ static void set_integer(lua_State *L, int name, int64_t number)
     lua_rawset(L, -3);
 }
 
+/* Takes base, mine and theirs out of the conflict on top of the stack: they are over. */
+static void hide(lua_State *L, struct vlock_crowd_client *client)
+{
+    for (int i = BASE; client->is_shown && i <= THEIRS; i++) {
+        lua_pushstring(L, names[i]);
+        lua_pushnil(L);
+        lua_rawset(L, -3);
+    }
+    client->is_shown = false;
+}
+
+void vlock_crowd_note_read(struct vlock_crowd *crowd, struct vlock_crowd_client *client)
+{
+    lua_State *L = crowd->L;
+    if (!client->has_conflict)
+        return;
+    lua_rawgeti(L, VLOCK_CROWD_SLOT(VLOCK_CROWD_CONFLICTS), number_of(crowd, client));
+    set_integer(L, VLOCK_CROWD_GAP, client->found.version - client->base.version);
+    hide(L, client);
+    lua_pop(L, 1);
+}
+
+void vlock_crowd_note_commit(struct vlock_crowd *crowd, struct vlock_crowd_client *client)
+{
+    lua_State *L = crowd->L;
+    if (!client->has_conflict)
+        return;
+    lua_rawgeti(L, VLOCK_CROWD_SLOT(VLOCK_CROWD_CONFLICTS), number_of(crowd, client));
+    set_number(L, VLOCK_CROWD_ELAPSED, elapsed_of(crowd, client));
+    lua_pop(L, 1);
+}
+
 /* Pushes the conflict, as it is now; returns what stands in it as elapsed. */
 static double push_conflict(struct vlock_crowd *crowd, struct vlock_crowd_client *client)
 {
     lua_State *L = crowd->L;
-    double elapsed = vlock_crowd_seconds(crowd->now_ns) - vlock_crowd_seconds(client->began_ns);
+    double elapsed = elapsed_of(crowd, client);
     if (!client->has_conflict)
         make_conflict(crowd, client);
     lua_rawgeti(L, VLOCK_CROWD_SLOT(VLOCK_CROWD_CONFLICTS), number_of(crowd, client));
     set_integer(L, VLOCK_CROWD_ATTEMPT, client->attempt);
     set_number(L, VLOCK_CROWD_RTT, client->rtt);
     set_number(L, VLOCK_CROWD_ELAPSED, elapsed);
-    set_integer(L, VLOCK_CROWD_GAP, client->gap);
-    if (client->is_shown) {
-        for (int i = BASE; i <= THEIRS; i++) {
-            lua_pushstring(L, names[i]);
-            lua_pushnil(L);
-            lua_rawset(L, -3);
-        }
-        client->is_shown = false;
-    }
+    hide(L, client);
     return elapsed;
 }
 
@@ -254,6 +299,7 @@ void vlock_crowd_forget_conflict(struct vlock_crowd *crowd, struct vlock_crowd_c
     lua_pushnil(crowd->L);
     lua_rawseti(crowd->L, VLOCK_CROWD_SLOT(VLOCK_CROWD_CONFLICTS), number_of(crowd, client));
     client->has_conflict = client->is_shown = false;
+    client->made = 0;
 }
 
 /* ---- policies ---- */
@@ -279,11 +325,13 @@ static void make_policy(struct vlock_crowd *crowd, struct vlock_crowd_client *cl
 
 void vlock_crowd_forget_policy(struct vlock_crowd *crowd, struct vlock_crowd_client *client)
 {
-    for (int i = VLOCK_CROWD_RETRIES; client->has_policy && !crowd->is_shared; i++) {
-        lua_pushnil(crowd->L);
-        lua_rawseti(crowd->L, VLOCK_CROWD_SLOT(i), policy_of(crowd, client));
-        client->has_policy = i < VLOCK_CROWD_BACKOFFS;
-    }
+    if (!client->has_policy || crowd->is_shared)
+        return;
+    client->has_policy = false;
+    lua_pushnil(crowd->L);
+    lua_rawseti(crowd->L, VLOCK_CROWD_SLOT(VLOCK_CROWD_RETRIES), policy_of(crowd, client));
+    lua_pushnil(crowd->L);
+    lua_rawseti(crowd->L, VLOCK_CROWD_SLOT(VLOCK_CROWD_BACKOFFS), policy_of(crowd, client));
 }
 
 /* Calls a function of the policy, on top of the stack, with the conflict at this slot. */
@@ -327,10 +375,10 @@ static void ask_retry(struct vlock_crowd *crowd, struct vlock_crowd_client *clie
 }
 
 /* As `wait` in lua/vlock/cell/update.lua. */
-static double ask(struct vlock_crowd *crowd, struct vlock_crowd_client *client)
+static double ask(struct vlock_crowd *crowd, struct vlock_crowd_client *client, double *elapsed)
 {
     lua_State *L = crowd->L;
-    double elapsed = push_conflict(crowd, client);
+    *elapsed = push_conflict(crowd, client);
     int conflict = lua_gettop(L);
     crowd->asked = client;
     crowd->asked_conflict = lua_topointer(L, conflict);
@@ -348,7 +396,7 @@ static double ask(struct vlock_crowd *crowd, struct vlock_crowd_client *client)
     call(crowd, conflict, 1);
     double seconds = lua_tonumber(L, -1);
     double limit = lua_isnoneornil(L, more) ? INFINITY : lua_tonumber(L, more);
-    if (elapsed + seconds > limit) {
+    if (*elapsed + seconds > limit) {
         note_deadline(crowd, limit);
         return -1;
     }
@@ -359,12 +407,49 @@ static double ask(struct vlock_crowd *crowd, struct vlock_crowd_client *client)
     return seconds;
 }
 
+#define WATCHED_ASKS 256    /* after each of which a shared policy must be what it was */
+#define SPENT_BY_AN_ASK 256 /* events: its policy may take some milliseconds */
+
+/* Whether the conflict at this slot is what the update loop would go on with: a policy may write
+ * into it, and the loop reads these. */
+static bool is_untouched(struct vlock_crowd *crowd, const struct vlock_crowd_client *client,
+                         int conflict, double elapsed)
+{
+    lua_State *L = crowd->L;
+    lua_pushvalue(L, VLOCK_CROWD_SLOT(VLOCK_CROWD_ATTEMPT));
+    lua_rawget(L, conflict);
+    bool is_same = lua_isinteger(L, -1) && lua_tointeger(L, -1) == client->attempt;
+    lua_pushvalue(L, VLOCK_CROWD_SLOT(VLOCK_CROWD_ELAPSED));
+    lua_rawget(L, conflict);
+    is_same = is_same && lua_type(L, -1) == LUA_TNUMBER && lua_tonumber(L, -1) == elapsed;
+    is_same = is_same && lua_getmetatable(L, conflict) &&
+              lua_rawequal(L, -1, VLOCK_CROWD_SLOT(VLOCK_CROWD_CONFLICT_TYPE));
+    return is_same;
+}
+
+/* Whether a policy that all share is what it was, as far as one looks. */
+static bool is_unchanged(struct vlock_crowd *crowd)
+{
+    lua_State *L = crowd->L;
+    if (!crowd->is_shared || crowd->asks >= WATCHED_ASKS)
+        return true;
+    crowd->asks++;
+    lua_getfield(L, VLOCK_CROWD_SLOT(VLOCK_CROWD_SETTINGS), "is_unchanged");
+    lua_call(L, 0, 1);
+    return lua_toboolean(L, -1);
+}
+
 double vlock_crowd_ask(struct vlock_crowd *crowd, struct vlock_crowd_client *client)
 {
     int top = lua_gettop(crowd->L);
     if (!client->has_policy)
         make_policy(crowd, client);
-    double seconds = ask(crowd, client);
+    double elapsed, seconds = ask(crowd, client, &elapsed);
+    crowd->spent += SPENT_BY_AN_ASK;
+    if (!is_untouched(crowd, client, top + 1, elapsed) || !is_unchanged(crowd)) {
+        crowd->is_unsuited = true;
+        luaL_error(crowd->L, "a crowd does not suit this policy");
+    }
     crowd->asked = NULL;
     lua_settop(crowd->L, top);
     return seconds;

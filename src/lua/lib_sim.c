@@ -128,9 +128,9 @@ static int l_connect(lua_State *L)
 /* w:crowd(settings): its clients, all of them (see crowd.h). settings: workers, cells,
  * connections, per_worker or commits or neither (their numbers); deadline, until when updates
  * begin; is_own, whether worker i keeps to cell i mod cells, else each update has one at random;
- * is_shared, whether one policy serves all; seed; read_time, write_time, how long they take the
- * server; disturbed, for how many updates a conflict has its loser read first; latencies, a
- * histogram. And functions: open_record(cell) returns a chain; new_policy() returns a policy's
+ * is_unchanged(), given where one policy serves all; seed; read_time, write_time, how long they
+ * take the server; disturbed, for how many updates a conflict has its loser read first; latencies,
+ * a histogram. And functions: open_record(cell) returns a chain; new_policy() returns a policy's
  * retry (nil: it always goes on) and backoff; new_conflict(worker, cell, random) returns the table
  * that they are asked about. Times in seconds. Its field `give_up_reason` is set to the first
  * reason why an update was given up. */

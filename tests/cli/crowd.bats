@@ -63,6 +63,7 @@ print(round(sim["events"] / sim["cpu_seconds"]))'
         is_same --sim=mine.lua -w 30 -d 2s full_jitter
     done <<'END'
 delay = { "uniform", from = "1ms", to = "9ms" }, ordered = true, service = "1ms"
+delay = "5ms"
 delay = { "exponential", mean = "5ms" }, service = { READ = "2ms", WRITE = "1ms" }
 delay = { "lognormal", median = "1ms", sigma = 1 }, stall = { every = "500ms", takes = "100ms" }
 delay = { "uniform", from = "1ms", to = "9ms" }, timeout = "17ms"
@@ -103,9 +104,17 @@ return { retry = function(p, c) return c.attempt < 3, c.attempt >= 3 and "enough
 return { retry = function(p, c) return true, 1, function() end end }
 return { backoff = function(p, c) if c.attempt > 2 then error({ err = "ERR mine" }) end return 0 end }
 return { on_conflict = function(c) c.noted = true end, backoff = function(p, c) return c.noted and 1e-3 or 1 end }
+local f, g, h function f() h = g return 1e-3 end function g() h = f return 9e-3 end h = f return { backoff = function() return h() end }
+local mode = "a" return { backoff = function() mode = mode == "a" and "b" or "a" return mode == "a" and 1e-3 or 9e-3 end }
+return { params = { on = true }, backoff = function(p) p.on = not p.on return p.on and 1e-3 or 9e-3 end }
+local words = ("1 2 3 5 8 1 2 3 5 8"):gmatch("%d+") return { backoff = function() return (tonumber(words() or 1)) * 1e-3 end }
+return { backoff = function(p, c) if c.attempt >= 3 then c.attempt = 0 end return 1e-3 * 2 ^ c.attempt end }
+return { backoff = function(p, c) c.elapsed = 0 return c.random() * 1e-2 end, retry = { "deadline", max = "100ms" } }
+local last = {} return { backoff = function(p, c) local v = last[1] and last[1].elapsed or 1e-2 last[1] = c return v / 10 end }
+next = 5 return { backoff = function(p, c) local n = 0 for k in pairs(c) do n = n + #k end return n * 1e-4 end }
 return { merge = function(p, c) return tostring(math.tointeger(c.theirs.value) + 1) end }
 END
-    [ "$number" -eq 26 ]
+    [ "$number" -eq 34 ]
 }
 
 # fails OPTION …: how a run ends, with and without tasks, is one thing.

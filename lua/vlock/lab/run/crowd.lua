@@ -6,6 +6,7 @@ local core = require "vlock.core"
 local key_choice = require "vlock.lab.ask.key_choice"
 local plans = require "vlock.cell.plan"
 local scenarios = require "vlock.lab.ask.scenario"
+local sharing = require "vlock.policy.sharing"
 local sessions = require "vlock.cell.session"
 local updates = require "vlock.cell.update"
 
@@ -66,12 +67,13 @@ local function new_crowd(run)
   function settings.open_record(cell)
     return run.recorder:record(run.cells[cell].key).chain
   end
-  local first = run.new_policy()
-  local is_unchanged = run.shares_policy and first.watch_sharing()
-  settings.is_shared = is_unchanged ~= nil and is_unchanged ~= false
+  local instance, is_plain = sharing.load(run.new_policy)
+  local is_unchanged = run.shares_policy and is_plain and instance.watch_sharing() or nil
+  settings.is_unchanged = is_unchanged
   function settings.new_policy()
-    local instance = first or run.new_policy()
-    first = nil
+    if not is_unchanged then
+      instance = run.new_policy()
+    end
     return not instance.never_ends and instance.retry or nil, instance.backoff
   end
   function settings.new_conflict(worker, cell, random)
