@@ -408,7 +408,7 @@ static double ask(struct vlock_crowd *crowd, struct vlock_crowd_client *client, 
 }
 
 #define WATCHED_ASKS 256    /* after each of which a shared policy must be what it was */
-#define SPENT_BY_AN_ASK 256 /* events: its policy may take some milliseconds */
+#define SPENT_BY_AN_ASK 32 /* events: its policy may take a millisecond or two */
 
 /* Whether the conflict at this slot is what the update loop would go on with: a policy may write
  * into it, and the loop reads these. */
