@@ -15,8 +15,11 @@
 #include "task/scheduler.h"
 
 #define CROWD_TYPE "vlock.crowd"
-#define STEP_EVENTS 16384 /* before others have their turn */
-#define MOST 0x7fffffff   /* of what is counted in an int */
+/* Before others have their turn. */
+#define STEP_EVENTS 16384
+#define STEP_NS (50 * 1000 * 1000LL)
+
+#define MOST 0x7fffffff /* of what is counted in an int */
 
 static struct vlock_crowd *check(lua_State *L)
 {
@@ -94,7 +97,9 @@ static int go_on(lua_State *L, int status, lua_KContext context)
     (void)status, (void)context;
     struct vlock_crowd *crowd = check_going_on(L);
     push_values(L);
-    for (crowd->spent = 0; crowd->spent < STEP_EVENTS && crowd->active > 0; crowd->spent++) {
+    crowd->until_ns = vlock_clock_now() + STEP_NS;
+    crowd->is_late = false;
+    for (int i = 0; i < STEP_EVENTS && crowd->active > 0 && !crowd->is_late; i++) {
         int64_t when_ns;
         struct vlock_timer *timer = next(crowd, &when_ns);
         if (!vlock_sim_world_go_on_to(crowd->world, when_ns))
@@ -137,10 +142,11 @@ static int l_step(lua_State *L)
 }
 
 /* c:stop(): from here on no update is begun, nor tried again; attempts under way come to their
- * ends. */
+ * ends. After a step that has raised there are no more steps. */
 static int l_stop(lua_State *L)
 {
     struct vlock_crowd *crowd = check(L);
+    crowd->asked = NULL;
     crowd->deadline = fmin(crowd->deadline, vlock_crowd_seconds(crowd->now_ns));
     return 0;
 }

@@ -75,8 +75,9 @@ struct vlock_crowd {
     int64_t began_ns, now_ns;
     uint64_t seed;
     int client_count, cell_count, wire_count, active;
-    int spent;                 /* of a step: an event each, and more where a policy is asked */
-    int asks;                  /* of a policy that is shared */
+    int64_t until_ns;          /* on vlock_clock_now()'s clock: others shall have their turn */
+    bool is_late;              /* that is over */
+    int64_t asks;              /* of policies */
     int disturbed;             /* updates: vlock_pace_disturbed() */
     int64_t per_worker;        /* updates of each client; -1: as many as are left */
     int64_t left;              /* updates not yet begun; -1: as many as it takes */

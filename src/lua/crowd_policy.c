@@ -27,8 +27,7 @@ bool vlock_crowd_is_unsuited(const struct vlock_crowd *crowd)
 
 /* ---- conflicts ---- */
 
-/* Fields that are made late, in the order of `names`. STATE and what comes behind it, all at
- * once. */
+/* Fields that are made late, in the order of `names`. What comes behind STATE is made at once. */
 enum late { BASE, MINE, THEIRS, RANDOM, WORKER, STATE, OTHERS, NONE }; /* NONE: at most 8 */
 static const char *const names[] = {"base",  "mine", "theirs", "random", "worker",
                                     "state", "key",  "codec",  "now",    "cause"};
@@ -107,8 +106,9 @@ static void fill(lua_State *L, struct vlock_crowd_client *client)
     lua_call(L, 3, 1);
     lua_pushnil(L);
     while (lua_next(L, -2)) {
+        bool is_taken = client->made & 1 << late_field(L, -2); /* away, by the policy */
         lua_pushvalue(L, -2);
-        if (lua_rawget(L, 1) == LUA_TNIL) {
+        if (lua_rawget(L, 1) == LUA_TNIL && !is_taken) {
             lua_pushvalue(L, -3);
             lua_pushvalue(L, -3);
             lua_rawset(L, 1);
@@ -116,6 +116,7 @@ static void fill(lua_State *L, struct vlock_crowd_client *client)
         lua_pop(L, 2);
     }
     lua_pop(L, 2);
+    client->made |= 1 << RANDOM | 1 << WORKER | 1 << STATE | 1 << OTHERS;
 }
 
 /* Makes the field whose name is at slot 2 in the conflict at slot 1. */
@@ -128,11 +129,11 @@ static void make_field(lua_State *L, struct vlock_crowd_client *client, enum lat
     }
     if (client->made & 1 << field)
         return; /* and taken away by the policy */
-    client->made |= (unsigned char)(1 << field);
     if (field == OTHERS) {
         fill(L, client);
         return;
     }
+    client->made |= (unsigned char)(1 << field);
     lua_pushvalue(L, 2);
     if (field == RANDOM)
         push_random(L, client);
@@ -407,8 +408,11 @@ static double ask(struct vlock_crowd *crowd, struct vlock_crowd_client *client, 
     return seconds;
 }
 
-#define WATCHED_ASKS 256    /* after each of which a shared policy must be what it was */
-#define SPENT_BY_AN_ASK 32 /* events: its policy may take a millisecond or two */
+/* After each of the first, and then now and then, a shared policy must be what it was. */
+#define WATCHED_ASKS 256
+#define RARELY 4096
+/* So often one looks at the time: a policy may take its own. */
+#define LOOK_ASKS 16
 
 /* Whether the conflict at this slot is what the update loop would go on with: a policy may write
  * into it, and the loop reads these. */
@@ -431,9 +435,8 @@ static bool is_untouched(struct vlock_crowd *crowd, const struct vlock_crowd_cli
 static bool is_unchanged(struct vlock_crowd *crowd)
 {
     lua_State *L = crowd->L;
-    if (!crowd->is_shared || crowd->asks >= WATCHED_ASKS)
+    if (!crowd->is_shared || (crowd->asks > WATCHED_ASKS && crowd->asks % RARELY != 0))
         return true;
-    crowd->asks++;
     lua_getfield(L, VLOCK_CROWD_SLOT(VLOCK_CROWD_SETTINGS), "is_unchanged");
     lua_call(L, 0, 1);
     return lua_toboolean(L, -1);
@@ -445,7 +448,9 @@ double vlock_crowd_ask(struct vlock_crowd *crowd, struct vlock_crowd_client *cli
     if (!client->has_policy)
         make_policy(crowd, client);
     double elapsed, seconds = ask(crowd, client, &elapsed);
-    crowd->spent += SPENT_BY_AN_ASK;
+    crowd->asks++;
+    if (crowd->asks % LOOK_ASKS == 0 && vlock_clock_now() > crowd->until_ns)
+        crowd->is_late = true;
     if (!is_untouched(crowd, client, top + 1, elapsed) || !is_unchanged(crowd)) {
         crowd->is_unsuited = true;
         luaL_error(crowd->L, "a crowd does not suit this policy");

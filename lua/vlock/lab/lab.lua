@@ -205,9 +205,8 @@ end
 local function announce(lanes, model, is_watched)
   local needs = {}
   for i, lane in ipairs(lanes) do
-    local is_crowd = model
-      and crowds.suits(lane.scenario, model, lane.entrant:new_policy(), is_watched)
-    needs[i] = footprint.of(lane.scenario, is_crowd)
+    needs[i] = footprint.of(lane.scenario, model
+      and crowds.expected(lane.scenario, model, lane.entrant, is_watched) or "tasks")
   end
   local warning = footprint.warning(needs)
   if warning then

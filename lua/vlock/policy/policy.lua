@@ -1,7 +1,7 @@
 -- Policies: what becomes of a conflict. A policy is composed of three parts: retry (go on, or give
 -- up?), backoff (how long to wait?), merge (what to write?). Each part is given by name, by a table
 -- with parameters, or as a function in place; what is left out is DEFAULTS. An instance belongs to
--- one client: its files' chunks are run for it alone.
+-- one client: its files' chunks are run for it alone. (But for vlock.policy.sharing.)
 
 local core = require "vlock.core"
 local did_you_mean = require "vlock.text.did_you_mean"

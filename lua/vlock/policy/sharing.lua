@@ -70,7 +70,9 @@ function sharing.watch(slots)
   end
 end
 
---- new(), and whether no chunk called anything while it was loaded.
+--- An instance of a policy, made by new(); and a function that tells whether it is as it was when
+-- it was made, or nil: it may keep something else, or its chunks called something when they were
+-- loaded.
 function sharing.load(new)
   local calls = false
   debug.sethook(function()
@@ -82,7 +84,7 @@ function sharing.load(new)
   if not ok then
     error(result, 0)
   end
-  return result, not calls
+  return result, not calls and result.watch_sharing() or nil
 end
 
 return sharing

@@ -1,7 +1,8 @@
 -- The lab: puts a policy under contention and finds out what it did. Every worker is a client of
--- its own: a task with its own random stream, its own instance of the policy, its own knowledge of
--- the cells. Nothing is shared between workers but the connections, and, where the scenario says
--- `combine`, the commits.
+-- its own, with its own random stream, its own instance of the policy, its own knowledge of the
+-- cells: a task, or, in a simulation that can do without, one of a crowd (vlock.lab.run.crowd),
+-- which comes to the same. Nothing is shared between workers but the connections, and, where the
+-- scenario says `combine`, the commits.
 
 local combine = require "vlock.cell.combine"
 local connections = require "vlock.redis_core"
@@ -20,6 +21,7 @@ local results = require "vlock.lab.measure.result"
 local tallies = require "vlock.lab.measure.tally"
 local scenarios = require "vlock.lab.ask.scenario"
 local server_info = require "vlock.script.server_info"
+local snapshot = require "vlock.script.snapshot"
 local worlds = require "vlock.sim.world"
 local limits = require "vlock.lab.run.limits"
 local error_text = require "vlock.text.error_text"
@@ -412,8 +414,7 @@ end
 -- new_store() the same for the store; store_name; history (vlock.lab.check.history_writer), where
 -- it is written down, or nil; trace (vlock.lab.run.trace), or nil; interrupt, a table: the run ends
 -- early once it has a field `reason`; watch(run), or nil: called before the workers start, to show
--- how it goes; returns a function that ends it; interval: whether run.recent is wanted; way:
--- how the workers of a simulation are, "shared" (default), "crowd" or "tasks": see WAYS.
+-- how it goes; returns a function that ends it; interval: whether run.recent is wanted.
 function contention.run(setup)
   -- Of more than that, one step of the collector may take as long as an endless loop.
   if not setup.model or setup.scenario.workers < MANY then
@@ -422,12 +423,13 @@ function contention.run(setup)
   if not setup.model then
     return run_real(setup)
   end
-  local way = WAYS[setup.way or "shared"]
-  local ok, result, run
-  repeat
-    ok, result, run = pcall(simulate, setup, way)
+  local way, put_back = WAYS.shared, snapshot()
+  local ok, result, run = pcall(simulate, setup, way)
+  while not ok and result == crowds.UNSUITED do
+    put_back()
     way = WAYS[way.next]
-  until ok or result ~= crowds.UNSUITED
+    ok, result, run = pcall(simulate, setup, way)
+  end
   if not ok then
     error(result, 0)
   end

@@ -50,6 +50,16 @@ function crowd.suits(scenario, model, instance, is_watched)
     and is_plain_scenario(scenario) and is_plain_policy(instance)
 end
 
+--- What the workers of such a run will most probably be: "tasks", a "crowd", or a crowd with a
+-- "shared" policy. entrant: vlock.lab.ask.entrant.
+function crowd.expected(scenario, model, entrant, is_watched)
+  local instance, is_unchanged = sharing.load(function()
+    return entrant:new_policy()
+  end)
+  return not crowd.suits(scenario, model, instance, is_watched) and "tasks"
+    or is_unchanged and "shared" or "crowd"
+end
+
 local function new_crowd(run)
   local scenario, codec = run.scenario, plans.new({}, run.own_store).codec.name
   local settings = {
@@ -67,8 +77,10 @@ local function new_crowd(run)
   function settings.open_record(cell)
     return run.recorder:record(run.cells[cell].key).chain
   end
-  local instance, is_plain = sharing.load(run.new_policy)
-  local is_unchanged = run.shares_policy and is_plain and instance.watch_sharing() or nil
+  local instance, is_unchanged
+  if run.shares_policy then
+    instance, is_unchanged = sharing.load(run.new_policy)
+  end
   settings.is_unchanged = is_unchanged
   function settings.new_policy()
     if not is_unchanged then
@@ -84,17 +96,16 @@ local function new_crowd(run)
   return run.world:crowd(settings), settings, is_unchanged
 end
 
--- One step; whether there is more to do. is_unchanged, or nil: whether a shared policy is what it
--- was.
-local function step(run, clients, is_unchanged)
+-- One step; whether there is more to do.
+local function step(run, clients)
   local ok, more = pcall(clients.step, clients)
-  if clients:is_unsuited() or is_unchanged and not is_unchanged()
-    or not ok and type(more) == "table" then
+  if not ok or run.interrupt.reason or run.fatal then
+    clients:stop()
+  end
+  if clients:is_unsuited() or not ok and type(more) == "table" then
     error(crowd.UNSUITED, 0)
   elseif not ok then
     error(more, 0)
-  elseif more and (run.interrupt.reason or run.fatal) then
-    clients:stop()
   end
   return more
 end
@@ -105,7 +116,10 @@ function crowd.run(run)
   run.started = now()
   run.deadline = run.scenario.duration and run.started + run.scenario.duration
   local clients, settings, is_unchanged = new_crowd(run)
-  while step(run, clients, is_unchanged) do end -- luacheck: ignore
+  while step(run, clients) do end -- luacheck: ignore
+  if is_unchanged and not is_unchanged() then
+    error(crowd.UNSUITED, 0)
+  end
   local counts = clients:counts()
   run.commits, run.gave_up, run.unfinished = counts.commits, counts.gave_up, counts.unfinished
   run.give_up_reason = settings.give_up_reason

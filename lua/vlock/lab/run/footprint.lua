@@ -11,9 +11,13 @@ local WORTH_SAYING = 100e6 -- bytes
 local OF_A_KEY_THERE = 255 -- the value's key and its version record, besides the value
 local OF_A_KEY_HERE = 590
 local OF_A_WORKER = 9800 -- without conflicts; its policy's instance comes on top
-local IN_A_CROWD = 680 -- of a worker there (vlock.lab.run.crowd), in the middle of a conflict
+-- Of a worker of a crowd (vlock.lab.run.crowd), in the middle of a conflict; and of its policy,
+-- where it has one of its own. By tests/bench/simulator.
+local IN_A_CROWD, OF_AN_INSTANCE = 680, 1150
 local OF_A_COMMIT = 38 -- in its chain, when that is checked (tests/bench/verification)
 local OF_A_COUNTER = 8 -- a value, where no size is given
+
+local OF_WORKERS = { tasks = OF_A_WORKER, crowd = IN_A_CROWD + OF_AN_INSTANCE, shared = IN_A_CROWD }
 
 -- How many updates it will make, as far as that can be told beforehand.
 local function expected_updates(scenario)
@@ -24,13 +28,14 @@ local function expected_updates(scenario)
 end
 
 --- What one run of this scenario needs: keys; server and here, in bytes. An estimate; of a closed
--- loop that runs for a duration the updates are not in it. is_crowd: whether its workers are one.
-function footprint.of(scenario, is_crowd)
+-- loop that runs for a duration the updates are not in it. way: what the workers are, "tasks",
+-- "crowd" (with a policy each) or "shared".
+function footprint.of(scenario, way)
   return {
     keys = scenario.keys,
     server = scenario.keys * (OF_A_KEY_THERE + (scenario.value_size or OF_A_COUNTER)),
     here = scenario.keys * OF_A_KEY_HERE
-      + scenario.workers * (is_crowd and IN_A_CROWD or OF_A_WORKER)
+      + scenario.workers * OF_WORKERS[way]
       + expected_updates(scenario) * OF_A_COMMIT,
   }
 end
