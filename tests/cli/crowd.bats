@@ -107,7 +107,7 @@ return { backoff = function(p, c) if c.attempt >= 3 then c.attempt = 0 end retur
 return { backoff = function(p, c) c.elapsed = 0 return c.random() * 1e-2 end, retry = { "deadline", max = "100ms" } }
 local last = {} return { backoff = function(p, c) local v = last[1] and last[1].elapsed or 1e-2 last[1] = c return v / 10 end }
 return { backoff = function(p, c) local s = c.state or { n = 3 } c.state = nil return (c.state and 9 or s.n or 1) * 1e-3 end }
-local kept = setmetatable({}, { __gc = function(t) t.random() end }) return { backoff = function(p, c) kept.random = c.random return c.random() * 1e-2 end }
+local kept = setmetatable({}, { __gc = function(t) t.random() end }) return { backoff = function(p, c) kept.random = c.random return 1e-2 end }
 next = 5 return { backoff = function(p, c) local n = 0 for k in pairs(c) do n = n + #k end return n * 1e-4 end }
 return { merge = function(p, c) return tostring(math.tointeger(c.theirs.value) + 1) end }
 END
@@ -160,6 +160,6 @@ words() {
 }
 
 @test "a policy that takes its time is no endless loop" {
-    run -0 "$vlockrun" --seed 7 --sim=aws -w 1000 -n 10 -e '{ backoff = function()
+    run -0 "$vlockrun" --seed 7 --sim=aws -w 2500 -n 10 -e '{ backoff = function()
         local until_then = 0 for i = 1, 3e5 do until_then = until_then + i end return 1 end }'
 }

@@ -57,6 +57,25 @@ describe("virtual time", function()
     assert.are.same({ 1, 1.5, 2, 3 }, order)
   end)
 
+  it("wakes those who sleep until the same time in the order in which they went to sleep", function()
+    local order = {}
+    simulate({}, function()
+      local tasks = {}
+      for i = 1, 20 do
+        tasks[i] = vlock.spawn(function()
+          vlock.sleep(1)
+          order[#order + 1] = i
+        end)
+      end
+      for _, task in ipairs(tasks) do
+        task:join()
+      end
+    end)
+    for i = 1, 20 do
+      assert.are.equal(i, order[i])
+    end
+  end)
+
   it("has a command take two hops and the time of the server", function()
     simulate({ delay = constant(0.01), service = 0.005 }, function(world)
       local connection = world:connect(false)

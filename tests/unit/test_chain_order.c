@@ -161,7 +161,7 @@ static void reads_that_are_kept_as_one_show_what_each_shows(void **unused)
     vlock_chain_free(chain);
     /* The last to begin is the one that is too late, the first to end the one that knew it all. */
     assert_int_equal(
-        check_reads(HISTORY(1, 2, {COMMIT, 1, 2, 0, 5}, {READ, 1, 0, 6, 9}, {READ, 1, 0, 1, 3}),
+        check_reads(HISTORY(1, 2, {COMMIT, 1, 2, 0, 5}, {READ, 1, 0, 1, 3}, {READ, 1, 0, 6, 9}),
                     true)
             .stale_reads,
         1);
