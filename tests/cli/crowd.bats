@@ -160,6 +160,6 @@ words() {
 }
 
 @test "a policy that takes its time is no endless loop" {
-    run -0 "$vlockrun" --seed 7 --sim=aws -w 2500 -n 10 -e '{ backoff = function()
-        local until_then = 0 for i = 1, 3e5 do until_then = until_then + i end return 1 end }'
+    run -0 "$vlockrun" --seed 7 --sim=aws -w 2000 -d 100ms -e '{ backoff = function()
+        local until_then = 0 for i = 1, 6e5 do until_then = until_then + i end return 1 end }'
 }

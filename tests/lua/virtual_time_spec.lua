@@ -57,7 +57,7 @@ describe("virtual time", function()
     assert.are.same({ 1, 1.5, 2, 3 }, order)
   end)
 
-  it("wakes those who sleep until the same time in the order in which they went to sleep", function()
+  it("wakes those who sleep until the same time in the order in which they lay down", function()
     local order = {}
     simulate({}, function()
       local tasks = {}
