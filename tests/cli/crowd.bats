@@ -20,8 +20,8 @@ is_same() {
     local policy
     for policy in none fixed linear exponential equal_jitter full_jitter decorrelated; do
         is_same --sim=aws -w 40 --per-worker 1 $policy
-        is_same --sim=aws -w 10 -n 300 $policy
-        is_same --sim=aws -w 10 -d 3s $policy
+        is_same --sim=aws -w 10 -n 120 $policy
+        is_same --sim=aws -w 10 -d 1s $policy
     done
     for policy in attempts budget deadline rate_limit; do
         is_same --sim=aws -w 40 -n 200 -e "{ retry = '$policy', backoff = 'fixed' }"
@@ -53,9 +53,9 @@ is_same() {
     local fields
     while read -r fields; do
         echo "return { server = 'register', $fields }" >mine.lua
-        is_same --sim=mine.lua -w 30 -n 300 full_jitter
-        is_same --sim=mine.lua -w 30 -n 300 exponential
-        is_same --sim=mine.lua -w 30 -d 2s full_jitter
+        is_same --sim=mine.lua -w 20 -n 120 full_jitter
+        is_same --sim=mine.lua -w 20 -n 120 exponential
+        is_same --sim=mine.lua -w 20 -d 500ms full_jitter
     done <<'END'
 delay = { "uniform", from = "1ms", to = "9ms" }, ordered = true, service = "1ms"
 delay = "5ms"
@@ -72,7 +72,7 @@ END
     while IFS= read -r body; do
         number=$((number + 1))
         echo "$body" >mine$number.lua
-        is_same --sim=aws -w 20 -n 200 mine$number.lua
+        is_same --sim=aws -w 15 -n 60 mine$number.lua
     done <<'END'
 return { backoff = function(p, c) return (c.attempt + c.elapsed + c.rtt + c.gap + c.worker) * 1e-3 end }
 return { backoff = function(p, c) return (c.base.version + #(c.base.value or "") + #c.mine) * 1e-4 end }
