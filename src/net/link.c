@@ -468,6 +468,19 @@ void vlock_link_pool_flush(struct vlock_link_pool *pool)
     }
 }
 
+#define LEAST_AHEAD 4 /* of what is under way it is this part, or more */
+
+void vlock_link_pool_write_ahead(struct vlock_link_pool *pool)
+{
+    for (struct vlock_link *link = pool->dirty; link; link = link->next_dirty) {
+        if (link->is_freed || link->state != LINK_UP || !has_to_write(link))
+            continue;
+        uint64_t unwritten = sdslen(link->context->c.obuf) - link->written;
+        if (unwritten * LEAST_AHEAD >= link->queued_bytes - link->answered_offset)
+            flush(link);
+    }
+}
+
 static int64_t ns_until(const struct event *timer, const struct timeval *now)
 {
     struct timeval when, left;

@@ -9,7 +9,7 @@
  * Every command that was accepted by vlock_link_send() ends in exactly one callback, never from
  * inside vlock_link_send() itself. Commands are not written when they are sent:
  * vlock_link_pool_flush(), called once a turn of the loop, hands everything that was queued on a
- * link to its socket in one write.
+ * link to its socket in one write, and vlock_link_pool_write_ahead() a part of it before that.
  */
 #ifndef VLOCK_LINK_H
 #define VLOCK_LINK_H
@@ -128,6 +128,12 @@ void vlock_link_end(struct vlock_link *link, const char *why);
 /* Writes what was sent since the last flush, one write per link; announces links that came up;
  * releases freed links. */
 void vlock_link_pool_flush(struct vlock_link_pool *pool);
+
+/* Of the links that are up, writes what was sent on one since its last write, where that is a
+ * quarter or more of all that is under way there: so the server works on it while there is more to
+ * be sent, and N commands that come one after another go in a number of writes that grows with
+ * log N. */
+void vlock_link_pool_write_ahead(struct vlock_link_pool *pool);
 
 /* Where a connection has one command under way, and so one who waits, a turn of the loop only notes
  * that its reply is there. This reads one such reply, so that who waits for it can go on and send

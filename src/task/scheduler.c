@@ -351,6 +351,16 @@ int vlock_scheduler_close(lua_State *L)
 
 /* ---- the loop ---- */
 
+/* Resumes it. What it sends may go at once, while the next ones run; but not that of a task which
+ * has only begun: those that are spawned together are a pipeline, and go together. */
+static void run_one(struct vlock_scheduler *s, struct vlock_task *task)
+{
+    bool has_begun = lua_status(task->stack) == LUA_YIELD;
+    resume(s, task);
+    if (has_begun && !s->is_interrupted && vlock_scheduler_is_ours(s))
+        vlock_link_pool_write_ahead(&s->links);
+}
+
 /* Those that were ready when the turn began: what they wake runs in the next, after their commands
  * have been written. */
 static void run_ready(struct vlock_scheduler *s)
@@ -365,7 +375,7 @@ static void run_ready(struct vlock_scheduler *s)
             vlock_scheduler_end_task(task);
             continue;
         }
-        resume(s, task);
+        run_one(s, task);
         if (s->is_interrupted || (s->run->main && s->run->main->state == TASK_FAILED))
             break;
     }
