@@ -18,7 +18,7 @@ is_same() {
 
 @test "workers without tasks come to the same figures, whatever the policy" {
     local policy
-    for policy in none fixed linear exponential equal_jitter full_jitter decorrelated; do
+    for policy in none fixed linear exponential equal_jitter full_jitter fast_first decorrelated; do
         is_same --sim=aws -w 40 --per-worker 1 $policy
         is_same --sim=aws -w 10 -n 120 $policy
         is_same --sim=aws -w 10 -d 1s $policy

@@ -60,6 +60,17 @@ describe("for all parameters", function()
     end)
   end
 
+  it("fast_first is full_jitter, one attempt behind", function()
+    each(function(base, cap, attempt, random)
+      local spec = { "full_jitter", base = base, cap = cap }
+      local jitter = instance { backoff = spec }
+      spec[1] = "fast_first"
+      local one = instance { backoff = spec }
+      assert.are.equal(0, wait_of(one, 1, random))
+      assert.are.equal(wait_of(jitter, attempt, random), wait_of(one, attempt + 1, random))
+    end)
+  end)
+
   it("linear and decorrelated stay between 0 and their cap", function()
     each(function(base, cap, attempt, random)
       local linear, decorrelated = instance { backoff = { "linear", base = base, cap = cap } },

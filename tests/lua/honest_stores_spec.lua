@@ -25,8 +25,8 @@ local function chosen(list)
 end
 
 local POLICIES = {
-  "full_jitter", "equal_jitter", "decorrelated", "exponential", "linear", "fixed", "none",
-  "attempts", "budget", "decorrelated+last_wins",
+  "full_jitter", "fast_first", "equal_jitter", "decorrelated", "exponential", "linear", "fixed",
+  "none", "attempts", "budget", "decorrelated+last_wins",
   "none+first_wins",
 }
 local POLICIES_FOR_NUMBERS = { "counter", "full_jitter+max", "none+min" }

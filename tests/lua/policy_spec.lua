@@ -59,6 +59,7 @@ describe("the bundled backoffs", function()
     { "linear", { base = "1ms", cap = "15ms" }, { 0.001, 0.002, 0.003, 0.015 } },
     { "exponential", { base = "1ms", cap = "250ms" }, { 0.002, 0.004, 0.008, 0.25 } },
     { "full_jitter", { base = "1ms", cap = "250ms" }, { 0.001, 0.002, 0.004, 0.125 } },
+    { "fast_first", { base = "1ms", cap = "250ms" }, { 0, 0.001, 0.002, 0.125 } },
     { "equal_jitter", { base = "1ms", cap = "250ms" }, { 0.0015, 0.003, 0.006, 0.1875 } },
     { "decorrelated", { base = "1ms", cap = "250ms" }, { 0.002, 0.002, 0.002, 0.002 } },
   }
@@ -376,8 +377,8 @@ describe("where files are found", function()
     assert.are.equal(0.022, instance({ backoff = "fixed" }, {}, context).backoff(conflict(1)))
     assert.are.equal(0.001, instance({ backoff = "fixed" }).backoff(conflict(1)))
     local names = search.names(context, "backoff")
-    assert.are.equal("decorrelated equal_jitter exponential fixed full_jitter linear mine none",
-      table.concat(names, " "))
+    assert.are.equal("decorrelated equal_jitter exponential fast_first fixed full_jitter linear " ..
+      "mine none", table.concat(names, " "))
     remove(folder)
   end)
 
