@@ -248,7 +248,7 @@ describe("vlock.update", function()
     local _, outcome = vlock.update("n13", function()
       intrude("n13", "theirs")
       return "mine"
-    end, { retry = "forever", backoff = { "fixed", pause = "5ms" }, deadline = 0.5 })
+    end, { retry = "forever", backoff = { "fixed", pause = "200ms" }, deadline = 0.5 })
     assert.are.equal("gave_up", outcome.outcome)
     assert.matches("deadline", outcome.reason, 1, true)
     assert.is_true(vlock.now() - before < 3)
