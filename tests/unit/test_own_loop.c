@@ -135,7 +135,7 @@ static void a_run_wakes_for_what_happens_only(void **state)
         if (finish(engine, &wakes, &error) != 0)
             fail_msg("%s", error.message);
         assert_in_range(wakes, 1, runs[i].most_wakes);
-        assert_true(now() - began < 1);
+        assert_true(now() - began < 5);
     }
     vlock_close(engine);
 }
@@ -147,10 +147,10 @@ static void time_outs_wake_as_well(void **state)
     struct vlock_error error = {.message = ""};
     int wakes;
     double began = now();
-    start(engine, "redis.call('CLIENT', 'PAUSE', 400, 'ALL') redis.call('PING')");
+    start(engine, "redis.call('CLIENT', 'PAUSE', 3000, 'ALL') redis.call('PING')");
     assert_int_equal(finish(engine, &wakes, &error), -1);
     assert_non_null(strstr(error.message, "in time"));
-    assert_true(now() - began < 0.4); /* the server's pause */
+    assert_true(now() - began < 2.5); /* the server's pause */
     assert_in_range(wakes, 1, 14);
     vlock_close(engine);
 }
