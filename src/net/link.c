@@ -259,6 +259,7 @@ struct vlock_request *vlock_link_send(struct vlock_link *link, const char *bytes
         }
         link->traffic.commands++;
         link->pool->commands++;
+        link->pool->latest = link;
         request->sent_ns = link->pool->sent_ns = vlock_clock_now();
         link->queued_bytes += length;
         request->end_offset = link->queued_bytes;
@@ -456,7 +457,7 @@ static void flush(struct vlock_link *link)
 void vlock_link_pool_flush(struct vlock_link_pool *pool)
 {
     struct vlock_link *link = pool->dirty;
-    pool->dirty = NULL;
+    pool->dirty = pool->latest = NULL;
     while (link) {
         struct vlock_link *next = link->next_dirty;
         link->is_dirty = false;
@@ -472,13 +473,13 @@ void vlock_link_pool_flush(struct vlock_link_pool *pool)
 
 void vlock_link_pool_write_ahead(struct vlock_link_pool *pool)
 {
-    for (struct vlock_link *link = pool->dirty; link; link = link->next_dirty) {
-        if (link->is_freed || link->state != LINK_UP || !has_to_write(link))
-            continue;
-        uint64_t unwritten = sdslen(link->context->c.obuf) - link->written;
-        if (unwritten * LEAST_AHEAD >= link->queued_bytes - link->answered_offset)
-            flush(link);
-    }
+    struct vlock_link *link = pool->latest;
+    pool->latest = NULL;
+    if (!link || link->is_freed || link->state != LINK_UP || !has_to_write(link))
+        return;
+    uint64_t unwritten = sdslen(link->context->c.obuf) - link->written;
+    if (unwritten * LEAST_AHEAD >= link->queued_bytes - link->answered_offset)
+        flush(link);
 }
 
 static int64_t ns_until(const struct event *timer, const struct timeval *now)

@@ -64,6 +64,8 @@ struct vlock_link_pool {
     size_t routes;                     /* that were made: see route.h */
     /* Links with something to write, to announce or to free at the next flush. */
     struct vlock_link *dirty;
+    /* The one that was sent the last command since the last flush or write ahead; NULL: none. */
+    struct vlock_link *latest;
     /* Links to read from, in turn, and where the next one goes: see vlock_link_pool_read_one(). */
     struct vlock_link *heard, **heard_end;
 };
@@ -129,10 +131,10 @@ void vlock_link_end(struct vlock_link *link, const char *why);
  * releases freed links. */
 void vlock_link_pool_flush(struct vlock_link_pool *pool);
 
-/* Of the links that are up, writes what was sent on one since its last write, where that is a
- * quarter or more of all that is under way there: so the server works on it while there is more to
- * be sent, and N commands that come one after another go in a number of writes that grows with
- * log N. */
+/* Of the link that was sent the last command, if it is up, writes what was sent since its last
+ * write, where that is a quarter or more of all that is under way there: so the server works on it
+ * while there is more to be sent, and N commands that come one after another go in a number of
+ * writes that grows with log N. */
 void vlock_link_pool_write_ahead(struct vlock_link_pool *pool);
 
 /* Where a connection has one command under way, and so one who waits, a turn of the loop only notes
