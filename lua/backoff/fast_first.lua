@@ -3,8 +3,8 @@
 -- WaitAndRetry, and "Immediate retry" in "Transient fault handling" of the Azure Architecture
 -- Center.
 --
--- A conflict carries what stands there now, so that the first retry needs no read, and is half as
--- long open to the next conflict as one after a pause.
+-- Where the store's conflict carries what stands there now, as most do, the first retry needs no
+-- read, and is half as long open to the next conflict as one after a pause.
 return {
   doc = "Retry once at once; then sleep as full_jitter does.",
   params = { base = "1ms", cap = "250ms" },

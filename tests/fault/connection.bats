@@ -126,7 +126,7 @@ local reply = redis.pcall("INCR", "a")
 local took = vlock.now() - before
 io.open("over", "w"):close()
 pause("again")
-return {reply.outcome, reply.err, tostring(took > 9.5 and took < 15), redis.call("GET", "a")}'
+return {reply.outcome, reply.err, tostring(took > 9.5 and took < 13), redis.call("GET", "a")}'
     "$vlockrun" -u "$url" script.lua >out 2>err 3>&- &
     pid=$!
     wait_for ready

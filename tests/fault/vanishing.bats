@@ -24,14 +24,16 @@ is_true() {
     for i in $(seq 200); do [ -S proxy ] && break; sleep 0.02; done
     # A run ends where one connection after the other is cut before it has served: then once more.
     for i in 1 2 3 4; do
-        times=0
+        times=0 is_over=0 before=$(grep -c applied s.log || true)
         "${client[@]}" "$vlockrun" --json -u "unix://$scratch/proxy" --history h.jsonl --seed 1 \
             -w 20 -d 60s "$@" policy.lua >out 2>err 3>&- &
         pid=$!
         while kill -0 "$pid" 2>/dev/null; do
             $chaos
             times=$((times + 1))
-            if [ "$times" -gt 25 ] && [ "$(grep -c applied s.log)" -gt 500 ]; then
+            if [ "$is_over" -eq 0 ] && [ "$times" -gt 25 ] \
+                && [ "$(grep -c applied s.log)" -gt $((before + 500)) ]; then
+                is_over=1
                 kill -INT "$pid" 2>/dev/null || true
             fi
             sleep 0.02

@@ -56,14 +56,15 @@ static vlock_engine *open_engine(double busy_poll)
     return engine;
 }
 
-/* Waits for a reply for half a second, after many that came soon, and counts anew. */
+/* Waits for a reply for more than 0.4 s, after many that came soon, and counts anew. */
 static void wait_for_reply(vlock_engine *engine, bool others)
 {
     others_are_there = false;
     run(engine, "for _ = 1, 100 do redis.call('PING') end "
-                "redis.call('CLIENT', 'PAUSE', 500, 'ALL')");
+                "redis.call('CLIENT', 'PAUSE', 700, 'ALL')");
     others_are_there = others;
     yields = 0;
+    first_ns = last_ns = 0;
     run(engine, "local began = vlock.now() redis.call('PING') assert(vlock.now() - began > 0.4)");
 }
 
@@ -75,12 +76,22 @@ static void it_looks_for_as_long_as_it_is_told(void **state)
     vlock_engine *engine = open_engine(0.1);
     wait_for_reply(engine, false);
     assert_in_range(yields, 10, INT32_MAX);
-    assert_in_range(last_ns - first_ns, 50 * 1000 * 1000, 100 * 1000 * 1000);
+    assert_in_range(last_ns - first_ns, 20 * 1000 * 1000, 100 * 1000 * 1000);
     vlock_close(engine);
 
     engine = open_engine(10);
     wait_for_reply(engine, false);
     assert_in_range(last_ns - first_ns, 300 * 1000 * 1000, 10 * VLOCK_NS_PER_SECOND);
+    vlock_close(engine);
+}
+
+/* 0.2 ms: no yield is later than that after the command. */
+static void by_default_it_looks_for_a_moment(void **state)
+{
+    (void)state;
+    vlock_engine *engine = open_engine(0);
+    wait_for_reply(engine, false);
+    assert_in_range(last_ns - first_ns, 0, 200 * 1000);
     vlock_close(engine);
 }
 
@@ -121,6 +132,7 @@ static void it_sleeps_where_others_need_the_processor(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(it_looks_for_as_long_as_it_is_told),
+    cmocka_unit_test(by_default_it_looks_for_a_moment),
     cmocka_unit_test(it_sleeps_where_it_is_told),
     cmocka_unit_test(it_sleeps_where_replies_come_late),
     cmocka_unit_test(it_sleeps_where_others_need_the_processor),
