@@ -159,6 +159,7 @@ $(BUILD)/tests/unit/test_outcomes: $(BUILD)/tests/unit/reply_proxy.o
 $(BUILD)/tests/unit/test_allocations: $(addprefix $(BUILD)/tests/unit/,allocations.o reply_proxy.o)
 $(BUILD)/tests/unit/test_allocations: UNIT_LIBS = $(FAILING_LIBS)
 $(BUILD)/tests/unit/test_busy_poll: UNIT_LIBS = $(LIBS) $(addprefix -Wl$(comma)--wrap=,sched_yield vlock_clock_now)
+$(BUILD)/tests/unit/test_engine: UNIT_LIBS = $(LIBS) -Wl,--wrap=vlock_timers_free
 UNIT_LIBS = $(LIBS)
 $(UNIT_TESTS): $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libvlock.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(UNIT_LIBS) $(shell $(PKG_CONFIG) --libs cmocka)

@@ -250,7 +250,8 @@ VLOCK_API int vlock_descriptor(vlock_engine *engine);
 /* Ends the present run: at once where it waits, and within a tenth of a second where Lua code runs
  * without waiting. A script that asked for it (the lab does) first gets the chance to end by
  * itself. May be called from a signal handler or another thread's signal that is handled in the
- * engine's thread. `reason` is a static string, shown in the message. */
+ * engine's thread; does nothing while vlock_close() runs. `reason` is a static string, shown in the
+ * message. */
 VLOCK_API void vlock_interrupt(vlock_engine *engine, const char *reason);
 
 /* For a watchdog that asks at intervals, from a signal handler if it likes: whether Lua code has

@@ -436,18 +436,20 @@ void vlock_engine_leave(vlock_engine *engine)
 
 void vlock_interrupt(vlock_engine *engine, const char *reason)
 {
+    if (engine->is_ending)
+        return; /* the scheduler may be gone, and its descriptors somebody else's */
     if (vlock_engine_is_ours(engine)) /* else it would wake the parent */
         vlock_scheduler_interrupt(engine->scheduler, reason);
 }
 
 bool vlock_has_turned(vlock_engine *engine)
 {
-    return vlock_scheduler_has_turned(engine->scheduler);
+    return !engine->is_ending && vlock_scheduler_has_turned(engine->scheduler);
 }
 
 bool vlock_is_stuck(vlock_engine *engine)
 {
-    return vlock_scheduler_is_stuck(engine->scheduler);
+    return !engine->is_ending && vlock_scheduler_is_stuck(engine->scheduler);
 }
 
 const char *vlock_version(void)

@@ -29,9 +29,9 @@ struct vlock_engine {
     bool is_turning; /* its loop turns: a callback is called from inside of it */
     /* This thread's while a public function is under way, and what it was before. */
     locale_t locale, program_locale;
-    int depth;      /* public functions under way: one, or one more in a reply callback */
-    bool is_closed; /* by a callback: it ends when these have returned */
-    bool is_ending; /* what runs now are finalizers */
+    int depth;               /* public functions under way: one, or one more in a reply callback */
+    bool is_closed;          /* by a callback: it ends when these have returned */
+    volatile bool is_ending; /* what runs now are finalizers; signal handlers look at it */
 };
 
 #endif

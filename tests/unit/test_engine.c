@@ -242,6 +242,46 @@ static void interrupts_that_come_again_and_again_end_it_too(void **state)
     vlock_close(engine);
 }
 
+/* ---- a signal that comes while an engine is closed ---- */
+
+#define PIPES 16
+
+static vlock_engine *closing_engine;
+static int pipes[PIPES][2];
+
+struct vlock_timers;
+void __real_vlock_timers_free(struct vlock_timers *timers);
+void __wrap_vlock_timers_free(struct vlock_timers *timers);
+
+/* Comes when a scheduler has just closed its descriptors. */
+void __wrap_vlock_timers_free(struct vlock_timers *timers)
+{
+    __real_vlock_timers_free(timers);
+    if (!closing_engine)
+        return;
+    for (int i = 0; i < PIPES; i++)
+        assert_int_equal(pipe(pipes[i]), 0); /* these have their numbers now */
+    vlock_interrupt(closing_engine, "too late");
+    assert_false(vlock_has_turned(closing_engine));
+    assert_false(vlock_is_stuck(closing_engine));
+}
+
+static void an_interrupt_while_it_is_closed_writes_nowhere(void **state)
+{
+    (void)state;
+    vlock_engine *engine = closing_engine = open_engine();
+    pipes[0][0] = -1;
+    vlock_close(engine);
+    closing_engine = NULL;
+    assert_int_not_equal(pipes[0][0], -1);
+    for (int i = 0; i < PIPES; i++) {
+        struct pollfd ready = {.fd = pipes[i][0], .events = POLLIN};
+        assert_int_equal(poll(&ready, 1, 0), 0);
+        close(pipes[i][0]);
+        close(pipes[i][1]);
+    }
+}
+
 static void what_is_ended_with_an_endless_task_closes_its_variables(void **state)
 {
     (void)state;
@@ -586,6 +626,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(engines_live_side_by_side),
     cmocka_unit_test(an_interrupt_ends_what_sleeps_and_what_runs),
     cmocka_unit_test(interrupts_that_come_again_and_again_end_it_too),
+    cmocka_unit_test(an_interrupt_while_it_is_closed_writes_nowhere),
     cmocka_unit_test(what_is_ended_with_an_endless_task_closes_its_variables),
     cmocka_unit_test(a_run_that_was_cut_leaves_nothing_behind),
     cmocka_unit_test(a_callback_may_start_the_next_run),
