@@ -1,31 +1,53 @@
 /* The pace of a writer: see pace.h. */
 #include "base/pace.h"
 
-#define STREAK 16 /* updates: one that was never disturbed pauses after so many */
+#include "base/clock.h"
 
-bool vlock_pace_has_base(const struct vlock_pace *pace)
+#define TURN 12 /* updates in a row on commits of its own, before it rests */
+#define REST 16 /* round trips at most: on an average two thirds of a turn */
+/* For how long a conflict counts: for the first, or so many turns where they take longer. */
+#define DISTURBED_NS VLOCK_NS_PER_SECOND
+#define DISTURBED_TURNS 32
+
+static enum vlock_pace_start end_turn(struct vlock_pace *pace, enum vlock_pace_start start)
 {
-    return pace->has_base && pace->disturbed == 0;
+    pace->turn = 0;
+    return start;
 }
 
-bool vlock_pace_gives_way(const struct vlock_pace *pace)
+enum vlock_pace_start vlock_pace_begin(struct vlock_pace *pace, int64_t now_ns)
 {
-    return pace->has_base && pace->disturbed > 0;
+    if (!pace->has_base)
+        return end_turn(pace, VLOCK_PACE_READS);
+    bool is_disturbed = now_ns < pace->disturbed_until_ns;
+    if (is_disturbed && now_ns > pace->follows_until_ns)
+        return end_turn(pace, VLOCK_PACE_READS);
+    if (pace->turn++ < TURN)
+        return VLOCK_PACE_BUILDS;
+    return end_turn(pace, is_disturbed ? VLOCK_PACE_RESTS_AND_READS : VLOCK_PACE_RESTS_AND_BUILDS);
 }
 
-bool vlock_pace_builds(struct vlock_pace *pace)
+int vlock_pace_rest(enum vlock_pace_start start)
 {
-    return ++pace->streak % STREAK == 0;
+    switch (start) {
+    case VLOCK_PACE_RESTS_AND_READS:
+        return REST;
+    case VLOCK_PACE_RESTS_AND_BUILDS:
+        return 1;
+    default:
+        return 0;
+    }
 }
 
-void vlock_pace_committed(struct vlock_pace *pace, bool has_base)
+void vlock_pace_committed(struct vlock_pace *pace, bool has_base, int64_t sent_ns, int64_t now_ns)
 {
     pace->has_base = has_base;
-    if (pace->disturbed > 0)
-        pace->disturbed--;
+    pace->follows_until_ns = now_ns + (now_ns - sent_ns);
 }
 
-void vlock_pace_disturbed(struct vlock_pace *pace, int updates)
+void vlock_pace_disturbed(struct vlock_pace *pace, int64_t sent_ns, int64_t now_ns)
 {
-    *pace = (struct vlock_pace){.disturbed = updates};
+    int64_t turns_ns = DISTURBED_TURNS * TURN * (now_ns - sent_ns);
+    int64_t lasts_ns = turns_ns > DISTURBED_NS ? turns_ns : DISTURBED_NS;
+    *pace = (struct vlock_pace){.disturbed_until_ns = now_ns + lasts_ns};
 }

@@ -241,7 +241,6 @@ static void read_settings(lua_State *L, struct vlock_crowd *crowd)
     crowd->client_count = count_in(L, "workers", 1);
     crowd->cell_count = count_in(L, "cells", 1);
     crowd->wire_count = count_in(L, "connections", 1);
-    crowd->disturbed = count_in(L, "disturbed", 0);
     crowd->per_worker = integer_in(L, "per_worker", -1);
     crowd->left = integer_in(L, "commits", -1);
     crowd->seed = (uint64_t)integer_in(L, "seed", INT64_MIN);

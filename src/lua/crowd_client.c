@@ -178,15 +178,22 @@ void vlock_crowd_begin(struct vlock_crowd *crowd, struct vlock_crowd_client *cli
     client->begun++;
     client->began_ns = crowd->now_ns;
     client->cell = choose_cell(crowd, client);
-    if (vlock_pace_gives_way(&client->pace)) {
-        double unit = vlock_random_unit(&client->random);
-        sleep_for(crowd, client, 4 * client->rtt * unit, VLOCK_CROWD_GIVES_WAY);
-    } else if (!vlock_pace_has_base(&client->pace)) {
+    enum vlock_pace_start start = vlock_pace_begin(&client->pace, crowd->now_ns);
+    double rest = vlock_pace_rest(start) * client->rtt;
+    switch (start) {
+    case VLOCK_PACE_READS:
         send(crowd, client, VLOCK_CROWD_READS);
-    } else if (vlock_pace_builds(&client->pace)) {
-        sleep_for(crowd, client, client->rtt, VLOCK_CROWD_PAUSES);
-    } else {
+        break;
+    case VLOCK_PACE_BUILDS:
         begin_write(crowd, client);
+        break;
+    case VLOCK_PACE_RESTS_AND_READS:
+        rest *= vlock_random_unit(&client->random);
+        sleep_for(crowd, client, rest, VLOCK_CROWD_RESTS_AND_READS);
+        break;
+    case VLOCK_PACE_RESTS_AND_BUILDS:
+        sleep_for(crowd, client, rest, VLOCK_CROWD_RESTS_AND_BUILDS);
+        break;
     }
 }
 
@@ -207,7 +214,7 @@ static void end_as_cut_off(struct vlock_crowd *crowd, struct vlock_crowd_client 
 static void commit(struct vlock_crowd *crowd, struct vlock_crowd_client *client)
 {
     record_commit(crowd, client);
-    vlock_pace_committed(&client->pace, true);
+    vlock_pace_committed(&client->pace, true, client->sent_ns, crowd->now_ns);
     client->base = client->found;
     client->commits++;
     crowd->commits++;
@@ -218,7 +225,7 @@ static void commit(struct vlock_crowd *crowd, struct vlock_crowd_client *client)
 
 static void lose(struct vlock_crowd *crowd, struct vlock_crowd_client *client)
 {
-    vlock_pace_disturbed(&client->pace, crowd->disturbed);
+    vlock_pace_disturbed(&client->pace, client->sent_ns, crowd->now_ns);
     crowd->conflicts++;
     client->attempt++;
     if (is_over(crowd)) {
@@ -257,9 +264,9 @@ void vlock_crowd_wake(struct vlock_crowd *crowd, struct vlock_crowd_client *clie
 {
     double left = client->wakes_up - now_in_seconds(crowd);
     crowd->sleeps++;
-    if (client->phase == VLOCK_CROWD_PAUSES)
+    if (client->phase == VLOCK_CROWD_RESTS_AND_BUILDS)
         begin_write(crowd, client);
-    else if (client->phase == VLOCK_CROWD_GIVES_WAY || left <= 0)
+    else if (client->phase == VLOCK_CROWD_RESTS_AND_READS || left <= 0)
         send(crowd, client, VLOCK_CROWD_READS);
     else if (is_over(crowd))
         end_as_cut_off(crowd, client);

@@ -37,9 +37,9 @@ struct vlock_crowd_cell {
 };
 
 enum vlock_crowd_phase {
-    VLOCK_CROWD_ENDED,     /* it makes no more updates */
-    VLOCK_CROWD_GIVES_WAY, /* and then reads */
-    VLOCK_CROWD_PAUSES,    /* and then writes on what its last commit made */
+    VLOCK_CROWD_ENDED, /* it makes no more updates */
+    VLOCK_CROWD_RESTS_AND_READS,
+    VLOCK_CROWD_RESTS_AND_BUILDS, /* that is, writes on what its last commit made */
     VLOCK_CROWD_READS,
     VLOCK_CROWD_WRITES,
     VLOCK_CROWD_BACKS_OFF,
@@ -78,7 +78,6 @@ struct vlock_crowd {
     int64_t until_ns;          /* on vlock_clock_now()'s clock: others shall have their turn */
     bool is_late;              /* that is over */
     int64_t asks;              /* of policies */
-    int disturbed;             /* updates: vlock_pace_disturbed() */
     int64_t per_worker;        /* updates of each client; -1: as many as are left */
     int64_t left;              /* updates not yet begun; -1: as many as it takes */
     double deadline;           /* seconds; INFINITY: there is none */

@@ -39,9 +39,15 @@ bool vlock_kept_is_written(lua_State *L, int index, struct vlock_kept *kept)
     return is_alive;
 }
 
-static double now_in_seconds(lua_State *L)
+static int64_t now_ns(lua_State *L)
 {
-    return (double)vlock_scheduler_now(vlock_scheduler_of(L)) / VLOCK_NS_PER_SECOND;
+    return vlock_scheduler_now(vlock_scheduler_of(L));
+}
+
+/* The argument: seconds, in nanoseconds. */
+static int64_t time_at(lua_State *L, int index)
+{
+    return (int64_t)(luaL_checknumber(L, index) * VLOCK_NS_PER_SECOND);
 }
 
 /* new(record or nil): of a cell of which nothing is known. */
@@ -84,13 +90,14 @@ static bool push_parts(lua_State *L)
     return false;
 }
 
-/* remember(kept, state): after a commit; the state that it made, as of vlock.cell.state, with
- * told_until. */
+/* remember(kept, state, took): after a commit that took so many seconds; the state that it made, as
+ * of vlock.cell.state, with told_until. */
 static int l_remember(lua_State *L)
 {
     struct vlock_kept *kept = vlock_kept_check(L, 1);
     size_t size;
     luaL_checktype(L, 2, LUA_TTABLE);
+    int64_t now = now_ns(L), took = time_at(L, 3);
     lua_settop(L, 2);
     double expires_at = number_field(L, "expires_at"), told_until = number_field(L, "told_until");
     bool is_loose = vlock_kept_is_written(L, 1, kept) || !push_parts(L);
@@ -107,7 +114,7 @@ static int l_remember(lua_State *L)
     kept->told_until = told_until;
     kept->has_last = true;
     kept->edition++;
-    vlock_pace_committed(&kept->pace, !isnan(expires_at));
+    vlock_pace_committed(&kept->pace, !isnan(expires_at), now - took, now);
     return 0;
 }
 
@@ -184,7 +191,8 @@ static int l_base_of_write(lua_State *L)
 
 static bool has_expired(lua_State *L, const struct vlock_kept *kept)
 {
-    return kept->expires_at != INFINITY && kept->expires_at <= now_in_seconds(L);
+    return kept->expires_at != INFINITY &&
+           kept->expires_at <= (double)now_ns(L) / VLOCK_NS_PER_SECOND;
 }
 
 /* Pushes the version, the value and the edition. */
@@ -202,36 +210,33 @@ static int push_base(lua_State *L, const struct vlock_kept *kept)
     return 3;
 }
 
-/* base(kept): version and value of the state to build the next update on without a read, and its
- * edition, for `write`; nothing where it has to read. */
+/* base(kept): version and value of the state to build on without a read, and its edition, for
+ * `write`; nothing where there is none. */
 static int l_base(lua_State *L)
 {
     struct vlock_kept *kept = vlock_kept_check(L, 1);
     if (vlock_kept_is_written(L, 1, kept) && kept->is_settling)
         return 0;
-    if (!vlock_pace_has_base(&kept->pace) || has_expired(L, kept))
+    if (!kept->pace.has_base || has_expired(L, kept))
         return 0;
     return push_base(L, kept);
 }
 
-/* next(kept): the same for an update that begins now, and true where it is to pause before it
- * asks for its base. */
+/* next(kept): the same for an update that begins now, or nothing where it is to read; and for how
+ * many round trips at most it is to rest first. It asks `base` again afterwards. */
 static int l_next(lua_State *L)
 {
     struct vlock_kept *kept = vlock_kept_check(L, 1);
-    if (vlock_pace_gives_way(&kept->pace)) {
-        lua_settop(L, 0);
+    enum vlock_pace_start start = vlock_pace_begin(&kept->pace, now_ns(L));
+    bool builds = start == VLOCK_PACE_BUILDS || start == VLOCK_PACE_RESTS_AND_BUILDS;
+    if (!builds || l_base(L) == 0) {
+        lua_settop(L, 1);
         lua_pushnil(L);
         lua_pushnil(L);
         lua_pushnil(L);
-        lua_pushboolean(L, true);
-        return 4;
     }
-    int count = l_base(L);
-    if (count == 0)
-        return 0;
-    lua_pushboolean(L, vlock_pace_builds(&kept->pace));
-    return count + 1;
+    lua_pushinteger(L, vlock_pace_rest(start));
+    return 4;
 }
 
 /* base_of(kept, edition): the base of this edition, a table; nil where there is another by now. */
@@ -244,12 +249,13 @@ static int l_base_of(lua_State *L)
     return 1;
 }
 
-/* forget(kept, updates): after a conflict, or what may have been one: so many updates begin with a
- * read. */
+/* forget(kept, took): after a conflict, or what may have been one, of a write that took so many
+ * seconds. */
 static int l_forget(lua_State *L)
 {
     struct vlock_kept *kept = vlock_kept_check(L, 1);
-    vlock_pace_disturbed(&kept->pace, (int)luaL_checkinteger(L, 2));
+    int64_t now = now_ns(L);
+    vlock_pace_disturbed(&kept->pace, now - time_at(L, 2), now);
     return 0;
 }
 
@@ -264,10 +270,10 @@ static int l_forget_last(lua_State *L)
     return 0;
 }
 
-/* break_streak(kept): others have made something meanwhile. */
-static int l_break_streak(lua_State *L)
+/* begin_turn(kept): after a commit that kept nobody out. */
+static int l_begin_turn(lua_State *L)
 {
-    vlock_kept_check(L, 1)->pace.streak = 0;
+    vlock_kept_check(L, 1)->pace.turn = 0;
     return 0;
 }
 
@@ -323,7 +329,7 @@ void vlock_kept_push_functions(lua_State *L)
                                          {"next", l_next},
                                          {"forget", l_forget},
                                          {"forget_last", l_forget_last},
-                                         {"break_streak", l_break_streak},
+                                         {"begin_turn", l_begin_turn},
                                          {"see", l_see},
                                          {"seen", l_seen},
                                          {"is_written", l_is_written},

@@ -164,7 +164,7 @@ static bool settle(lua_State *L, struct vlock_redis_library *library, struct vlo
     kept->told_until =
         (double)kept->sent_ns / VLOCK_NS_PER_SECOND + (double)lua_tointeger(L, RECEIPT) / 1000;
     kept->has_last = true;
-    vlock_pace_committed(&kept->pace, true);
+    vlock_pace_committed(&kept->pace, true, kept->sent_ns, now_ns);
     lua_pushvalue(L, TEXT);
     lua_setiuservalue(L, KEPT, VLOCK_KEPT_VALUE);
     struct vlock_chain_record *record = push_record(L);

@@ -129,11 +129,10 @@ static int l_connect(lua_State *L)
  * connections, per_worker or commits or neither (their numbers); deadline, until when updates
  * begin; is_own, whether worker i keeps to cell i mod cells, else each update has one at random;
  * is_unchanged(), given where one policy serves all; seed; read_time, write_time, how long they
- * take the server; disturbed, for how many updates a conflict has its loser read first; latencies,
- * a histogram. And functions: open_record(cell) returns a chain; new_policy() returns a policy's
- * retry (nil: it always goes on) and backoff; new_conflict(worker, cell, random) returns the table
- * that they are asked about. Times in seconds. Its field `give_up_reason` is set to the first
- * reason why an update was given up. */
+ * take the server; latencies, a histogram. And functions: open_record(cell) returns a chain;
+ * new_policy() returns a policy's retry (nil: it always goes on) and backoff; new_conflict(worker,
+ * cell, random) returns the table that they are asked about. Times in seconds. Its field
+ * `give_up_reason` is set to the first reason why an update was given up. */
 static int l_crowd(lua_State *L)
 {
     vlock_crowd_push(L);

@@ -15,7 +15,7 @@ end
 -- One that has committed "old" as version 1.
 local function known()
   local one = kept.new()
-  kept.remember(one, state("old", 1, "1:pme.1:me.1"))
+  kept.remember(one, state("old", 1, "1:pme.1:me.1"), 0)
   return one
 end
 
@@ -42,34 +42,59 @@ describe("what is kept of a cell", function()
     local one = kept.new()
     assert.is_nil((kept.base(one)))
     assert.is_nil((kept.state(one)))
-    kept.remember(one, state("old", 7, "7:pme.1:me.7"))
+    kept.remember(one, state("old", 7, "7:pme.1:me.7"), 0)
     assert.are.same({ 7, "old" }, { (kept.base(one)), (select(2, kept.base(one))) })
     assert.are.equal("7:pme.1:me.7", kept.state(one).stamp)
     assert.are.same({ 7, "old", "7:pme.1:me.7" }, { one.version, one.value, one.stamp })
     assert.is_nil((kept.last(one, "7:pme.1:me.7")))
     assert.are.equal("7:pme.1:me.7", kept.last(one, "8:pme.1:other.1").stamp)
-    kept.forget(one, 2)
+    kept.forget(one, 0)
     assert.is_nil((kept.base(one)))
     assert.are.equal(7, kept.state(one).version)
     kept.forget_last(one)
     assert.is_nil((kept.state(one)))
   end)
 
-  it("is a base after an update more than it was told to begin with a read", function()
+  it("is a base for updates that follow each other at once, after a conflict", function()
     local one = known()
-    kept.forget(one, 2)
-    for version = 2, 3 do
-      assert.is_nil((kept.base(one)))
-      kept.remember(one, state("old", version, "2:pme.1:me.2"))
-    end
+    assert.are.same({ n = 4, 1, "old", edition_of(one), 0 }, table.pack(kept.next(one)))
+    kept.forget(one, 1) -- the write took so long, which counts for longer
+    assert.are.same({ n = 4, nil, nil, nil, 0 }, table.pack(kept.next(one)))
+    kept.remember(one, state("old", 2, "2:pme.1:me.2"), 10)
+    assert.are.equal(2, (kept.next(one)))
+    kept.remember(one, state("old", 3, "3:pme.1:me.3"), 0)
+    vlock.sleep(0.001)
+    assert.is_nil((kept.next(one)))
     assert.are.equal(3, (kept.base(one)))
+  end)
+
+  it("is a base for 12 updates in a row; what follows rests, and reads after a conflict", function()
+    for _, is_disturbed in ipairs { false, true } do
+      local one = known()
+      if is_disturbed then
+        kept.forget(one, 0)
+        kept.remember(one, state("old", 1, "1:pme.1:me.1"), 10)
+      end
+      for _ = 1, 12 do
+        local version, _, _, rest = kept.next(one)
+        assert.are.same({ 1, 0 }, { version, rest })
+      end
+      local version, _, _, rest = kept.next(one)
+      assert.are.equal(not is_disturbed and 1 or nil, version)
+      assert.are.equal(is_disturbed and 16 or 1, rest)
+    end
+    local one = known()
+    for _ = 1, 40 do
+      kept.begin_turn(one)
+      assert.are.equal(0, (select(4, kept.next(one))))
+    end
   end)
 
   it("is whatever a store says, if it is a deletion or has no stamp like ours", function()
     for _, made in ipairs { state(nil, 3, "3:p:t"), state("x", 3, nil), state("x", 3, { 1 }),
       state("x", 3, ("x"):rep(200)) } do
       local one = known()
-      kept.remember(one, made)
+      kept.remember(one, made, 0)
       assert.are.equal(made, kept.state(one))
       assert.are.equal(3, (kept.base(one)))
       assert.are.equal(0, select("#", write(one, answering "OK 4:pme.1:me.2")))
@@ -79,10 +104,10 @@ describe("what is kept of a cell", function()
   it("is no base where its lifetime is over, or nobody knows when it is", function()
     local one, made = known(), state("x", 3, "3:p:t")
     made.expires_at = core.now() - 1
-    kept.remember(one, made)
+    kept.remember(one, made, 0)
     assert.is_nil((kept.base(one)))
     made.expires_at = nil
-    kept.remember(one, made)
+    kept.remember(one, made, 0)
     assert.is_nil((kept.base(one)))
     assert.are.equal("3:p:t", kept.state(one).stamp)
   end)
@@ -124,7 +149,7 @@ describe("a write on it", function()
   it("is not sent where another state is kept by now than it was computed on", function()
     local one = known()
     local edition = edition_of(one)
-    kept.remember(one, state("old", 1, "1:pme.1:me.1"))
+    kept.remember(one, state("old", 1, "1:pme.1:me.1"), 0)
     assert.are.equal(0, select("#", write(one, answering "OK 2:pme.1:me.2", edition)))
     assert.is_nil((kept.base_of(one, edition)))
     assert.are.equal(1, kept.base_of(one, edition_of(one)).version)
@@ -140,7 +165,7 @@ describe("a write on it", function()
       vlock.sleep(0)
       assert.is_true(kept.is_written(one))
       assert.are.equal(0, select("#", write(one, answering "OK 2:pme.1:me.2")))
-      kept.remember(one, state("third", 9, "9:pme.1:me.9"))
+      kept.remember(one, state("third", 9, "9:pme.1:me.9"), 0)
       assert.are.equal(9, (kept.base(one)))
       task:join()
       assert.are.equal(2, first[1])

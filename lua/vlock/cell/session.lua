@@ -14,9 +14,7 @@ local OUTSIDE = {} -- writes where code outside of tasks does
 
 local Session = {}
 
-local session = {
-  DISTURBED = 32, -- updates: see Session:pause_of
-}
+local session = {}
 
 -- Sixteen hexadecimal digits that no other session has.
 local function new_writer()
@@ -109,9 +107,8 @@ function Session:end_write(place)
 end
 
 --- What it knows of a cell: see src/lua/kept.c. The state that its last commit made, with
--- told_until, by when the record tells of that commit; whether the next update can begin with it;
--- how many more updates begin with a read, because others were seen at work; how many updates in a
--- row stood on its own commits; the stamp of the value that was read last.
+-- told_until, by when the record tells of that commit; the pace of its updates (src/base/pace.h);
+-- the stamp of the value that was read last.
 function Session:about(cell)
   local key = cell.version_key
   if key == self.near_key then
@@ -137,34 +134,40 @@ function Session:put(key, known)
   end
 end
 
---- How many seconds the next update lets pass first, so that others have their chance. has_base:
--- whether it could do without a read, but for that. Asked where kept.next says so.
+--- How many seconds the next update rests first, so that others have their chance: up to so many
+-- round trips, as kept.next says. has_base: whether it builds on the last commit then; else it
+-- reads.
 --
 -- A session that builds on its own commits sends one every round trip. Another one, which must
--- read first, needs two round trips without a commit in between, and would never have them: the
--- losers of a conflict leave no trace by which the winner could know of them. So
--- (1) after a conflict a session reads first, like everybody, for its next DISTURBED updates, and
---     lets up to four round trips pass before it reads;
--- (2) one that was never disturbed pauses for a round trip after every so many updates (STREAK in
---     src/base/pace.c), which costs it no command.
-function Session:pause_of(has_base)
-  return has_base and self.rtt or 4 * self.rtt * self.random()
+-- read first, needs two round trips without a commit in between: it loses as long as that goes on,
+-- and the losers of a conflict leave no trace by which the winner could know of them. So sessions
+-- take turns (src/base/pace.c says how long they last): one builds on its own commits, for so many
+-- updates that follow each other at once, and then
+-- (1) where it met a conflict lately, rests for as long as its turn at most, at random, and reads
+--     like everybody. Within that time the others' backoffs wake them;
+-- (2) where it did not, rests for one round trip, which costs it no command.
+-- Why turns, and not a read for each update: an update is open to others from its read to its
+-- write, and of a turn that is the first alone. In the rest of it all that other sessions try
+-- fails; but asleep as most of them are they try little, and the next turn is that one's which
+-- wakes in time.
+function Session:rest_of(round_trips, has_base)
+  return round_trips * self.rtt * (has_base and 1 or self.random())
 end
 
---- After a commit that was sent then: this is the state that it made.
+--- After a commit that was sent then, and took `rtt`: this is the state that it made.
 function Session:remember(cell, base, sent)
   base.told_until = sent + cell.receipts
-  kept.remember(self:about(cell), base)
+  kept.remember(self:about(cell), base, self.rtt)
 end
 
 --- After a commit over what others have made: they are not kept out.
 function Session:note_others(cell)
-  kept.break_streak(self:about(cell))
+  kept.begin_turn(self:about(cell))
 end
 
 --- After a conflict, or what may have been one.
 function Session:forget(cell)
-  kept.forget(self:about(cell), session.DISTURBED)
+  kept.forget(self:about(cell), self.rtt)
 end
 
 --- After the server was found to have lost writes: there is no need to be told again.

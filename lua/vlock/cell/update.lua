@@ -38,12 +38,14 @@ function update.compute(plan, fn, value, version)
   return "write", codecs.for_server(plan.codec, wanted), wanted
 end
 
--- The base that was kept, as of kept.base, after a pause where one is due.
+-- The base that was kept, as of kept.base, after a rest where one is due.
 local function kept_base(session, known)
-  local version, value, edition, pauses = next_of(known)
-  if pauses then
-    core.sleep(session:pause_of(version))
-    return base_of(known)
+  local version, value, edition, rest = next_of(known)
+  if rest > 0 then
+    core.sleep(session:rest_of(rest, version))
+    if version then
+      return base_of(known)
+    end
   end
   return version, value, edition
 end

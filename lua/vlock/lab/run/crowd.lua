@@ -7,7 +7,6 @@ local key_choice = require "vlock.lab.ask.key_choice"
 local plans = require "vlock.cell.plan"
 local scenarios = require "vlock.lab.ask.scenario"
 local sharing = require "vlock.policy.sharing"
-local sessions = require "vlock.cell.session"
 local updates = require "vlock.cell.update"
 
 local now = core.now
@@ -71,7 +70,6 @@ local function new_crowd(run)
     deadline = run.deadline,
     is_own = scenario.dist == key_choice.OWN,
     seed = run.seed,
-    disturbed = sessions.DISTURBED,
     latencies = run.latencies,
   }
   function settings.open_record(cell)
