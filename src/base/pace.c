@@ -3,8 +3,8 @@
 
 #include "base/clock.h"
 
-#define TURN 12 /* updates in a row on commits of its own, before it rests */
-#define REST 16 /* round trips at most: on an average two thirds of a turn */
+#define TURN 8  /* updates in a row on commits of its own, before it rests */
+#define REST 16 /* round trips at most: on an average as long as a turn */
 /* For how long a conflict counts: for the first, or so many turns where they take longer. */
 #define DISTURBED_NS VLOCK_NS_PER_SECOND
 #define DISTURBED_TURNS 32
