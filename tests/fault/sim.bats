@@ -68,12 +68,15 @@ END
 
 @test "what was told of each write is what the server did with it" {
     mkdir lua
-    sed 's|^if token == "" then$|redis.log(redis.LOG_NOTICE, "applied " .. token)\n&|' \
+    sed 's|^if token == "" then$|redis.log(redis.LOG_NOTICE, "applied " .. token .. " as " .. made)\n&|' \
         "$TOP/lua/cas.lua" >lua/cas.lua
     grep -q "applied" lua/cas.lua
     write_model moving 'failover = { every = "50ms", takes = "10ms" },'
     for seed in 1 2 3; do
-        "$vlockrun" --sim=moving.lua --seed $seed -w 10 -n 1000 --history h.jsonl full_jitter 2>log
+        "$vlockrun" --sim=moving.lua --seed $seed -w 10 -n 1000 --history h.jsonl full_jitter 2>all
+        # What was under way when its server died is taken back, and applied again as the same
+        # version. Twice on one server would be two versions.
+        awk '!/applied/ || !seen[$0]++' all >log
         python3 "$TOP/tests/fault/truth_check.py" h.jsonl log
     done
 }
