@@ -3,7 +3,10 @@
 
 #include "base/clock.h"
 
-#define TURN 8  /* updates in a row on commits of its own, before it rests */
+/* Updates in a row on commits of its own, before it rests: where others are about, and where it met
+ * nobody, for whom a rest would be time lost. */
+#define TURN 8
+#define STREAK 16
 #define REST 16 /* round trips at most: on an average as long as a turn */
 /* For how long a conflict counts: for the first, or so many turns where they take longer. */
 #define DISTURBED_NS VLOCK_NS_PER_SECOND
@@ -22,7 +25,7 @@ enum vlock_pace_start vlock_pace_begin(struct vlock_pace *pace, int64_t now_ns)
     bool is_disturbed = now_ns < pace->disturbed_until_ns;
     if (is_disturbed && now_ns > pace->follows_until_ns)
         return end_turn(pace, VLOCK_PACE_READS);
-    if (pace->turn++ < TURN)
+    if (pace->turn++ < (is_disturbed ? TURN : STREAK))
         return VLOCK_PACE_BUILDS;
     return end_turn(pace, is_disturbed ? VLOCK_PACE_RESTS_AND_READS : VLOCK_PACE_RESTS_AND_BUILDS);
 }

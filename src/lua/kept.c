@@ -222,8 +222,9 @@ static int l_base(lua_State *L)
     return push_base(L, kept);
 }
 
-/* next(kept): the same for an update that begins now, or nothing where it is to read; and for how
- * many round trips at most it is to rest first. It asks `base` again afterwards. */
+/* next(kept): the same for an update that begins now, or three times nil where it is to read; and
+ * for how many round trips at most it is to rest first. After a rest the base may be another one:
+ * `base` tells. */
 static int l_next(lua_State *L)
 {
     struct vlock_kept *kept = vlock_kept_check(L, 1);

@@ -110,7 +110,8 @@ END
     sed 's/, conflict_value = false//' mute.lua >telling.lua
     mute=$(json --sim=mute.lua --seed 1 -w 5 -n 200 none)
     telling=$(json --sim=telling.lua --seed 1 -w 5 -n 200 none)
-    # An update reads once at most when it begins; commands are reads and attempts.
+    # An update reads once at most when it begins; all other commands are attempts, but for those of
+    # each worker by which the server learns its script.
     [ "$(field 'd["verified"] and d["commands"] >= d["attempts"] + d["conflicts"] > 400' "$mute")" = True ]
     [ "$(field 'd["verified"] and d["commands"] < d["attempts"] + 1.1 * d["commits"] < 2 * d["conflicts"]' "$telling")" = True ]
 }

@@ -143,13 +143,12 @@ end
 -- and the losers of a conflict leave no trace by which the winner could know of them. So sessions
 -- take turns (src/base/pace.c says how long they last): one builds on its own commits, for so many
 -- updates that follow each other at once, and then
--- (1) where it met a conflict lately, rests for as long as its turn at most, at random, and reads
---     like everybody. Within that time the others' backoffs wake them;
+-- (1) where it met a conflict lately, rests at random, on an average for as long as its turn was,
+--     and reads like everybody: who wakes from a backoff meanwhile has the next turn;
 -- (2) where it did not, rests for one round trip, which costs it no command.
 -- Why turns, and not a read for each update: an update is open to others from its read to its
 -- write, and of a turn that is the first alone. In the rest of it all that other sessions try
--- fails; but asleep as most of them are they try little, and the next turn is that one's which
--- wakes in time.
+-- fails; but asleep as most of them are, they try little.
 function Session:rest_of(round_trips, has_base)
   return round_trips * self.rtt * (has_base and 1 or self.random())
 end
