@@ -56,7 +56,7 @@ END
         lab -n 40k "$TOP/lua/backoff/full_jitter.lua"
         jain=$(field fairness.jain)
         echo "Jain $jain"
-        python3 -c 'import sys; sys.exit(not float(sys.argv[1]) >= 0.7)' "$jain" && return 0
+        python3 -c 'import sys; sys.exit(not float(sys.argv[1]) >= 0.8)' "$jain" && return 0
     done
     return 1
 }
