@@ -192,7 +192,7 @@ lint:
 # just then is known to be silent, and what it takes to connect.
 soak: all
 	tests/fault/soak --updates 500000 --kind own --outage 60:45 --disturbed 25
-	tests/fault/soak --updates 500000 --kind hot --outage 60:45 --disturbed 35
+	tests/fault/soak --updates 500000 --kind hot --outage 60:45 --disturbed 25
 	tests/fault/soak_each
 
 # Each allocation fails in turn; EACH=N: each Nth. Four minutes for all.

@@ -243,7 +243,7 @@ os.execute("kill -STOP " .. ARGV[1])
 for _ = 1, 30 do redis.call("SET", "{a}", ("x"):rep(1000000)) end
 for i = 21, 40 do vlock.update("a", function() return i end) end
 os.execute("kill -KILL " .. ARGV[2] .. " && kill -CONT " .. ARGV[1])
-local value, outcome = vlock.update("a", function(v) return v + 1 end, { deadline = 20 })
+local value, outcome = vlock.update("a", function(v) return (v or 0) + 1 end, { deadline = 20 })
 return { tostring(value), outcome and outcome.outcome }
 END
     replica=$(redis-cli -p "$old" INFO replication | sed -n 's/.*slave0:ip=[^,]*,port=\([0-9]*\).*/\1/p')
@@ -253,7 +253,7 @@ END
     echo "$output $stderr"
     [[ $output == *nil*history_lost* ]]
     # And once it was said, there is nothing to be told any more.
-    run --separate-stderr -0 "$vlockrun" -u "$url" -e 'return vlock.update("a", function(v) return v + 1 end)'
+    run --separate-stderr -0 "$vlockrun" -u "$url" -e 'return vlock.update("a", function(v) return (v or 0) + 1 end)'
     [ "$output" -le 21 ]
 }
 
