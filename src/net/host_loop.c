@@ -2,11 +2,9 @@
 #include "net/host_loop.h"
 
 #include <sys/epoll.h>
-#include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/alarm.h"
 
 static int control(struct vlock_host_loop *host_loop, int operation, int fd, bool for_writing)
 {
@@ -17,9 +15,9 @@ static int control(struct vlock_host_loop *host_loop, int operation, int fd, boo
 int vlock_host_loop_open(struct vlock_host_loop *host_loop, int fd)
 {
     host_loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    host_loop->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (host_loop->epoll_fd >= 0 && host_loop->timer_fd >= 0 &&
-        control(host_loop, EPOLL_CTL_ADD, host_loop->timer_fd, false) == 0 &&
+    host_loop->alarm_fd = vlock_alarm_open();
+    if (host_loop->epoll_fd >= 0 && host_loop->alarm_fd >= 0 &&
+        control(host_loop, EPOLL_CTL_ADD, host_loop->alarm_fd, false) == 0 &&
         control(host_loop, EPOLL_CTL_ADD, fd, false) == 0)
         return 0;
     vlock_host_loop_close(host_loop);
@@ -30,8 +28,8 @@ void vlock_host_loop_close(struct vlock_host_loop *host_loop)
 {
     if (host_loop->epoll_fd >= 0)
         close(host_loop->epoll_fd);
-    if (host_loop->timer_fd >= 0)
-        close(host_loop->timer_fd);
+    if (host_loop->alarm_fd >= 0)
+        close(host_loop->alarm_fd);
     *host_loop = (struct vlock_host_loop)VLOCK_HOST_LOOP_CLOSED;
 }
 
@@ -52,14 +50,6 @@ void vlock_host_loop_remove(struct vlock_host_loop *host_loop, int fd)
 
 void vlock_host_loop_wake_in(struct vlock_host_loop *host_loop, int64_t delay_ns)
 {
-    struct itimerspec timer = {0};
-    if (host_loop->timer_fd < 0)
-        return;
-    if (delay_ns < 1)
-        delay_ns = 1; /* zero would stop the timer */
-    if (delay_ns != INT64_MAX) {
-        timer.it_value.tv_sec = delay_ns / VLOCK_NS_PER_SECOND;
-        timer.it_value.tv_nsec = delay_ns % VLOCK_NS_PER_SECOND;
-    }
-    timerfd_settime(host_loop->timer_fd, 0, &timer, NULL);
+    if (host_loop->alarm_fd >= 0)
+        vlock_alarm_set(host_loop->alarm_fd, delay_ns);
 }

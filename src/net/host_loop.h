@@ -1,7 +1,7 @@
 /*
  * For a program that has a loop of its own: one descriptor that is readable when there is something
  * to do, whatever it is. An epoll descriptor (Linux) that holds the sockets, the pipe that
- * interrupts, and a timer. Closed until vlock_host_loop_open().
+ * interrupts, and an alarm. Closed until vlock_host_loop_open().
  */
 #ifndef VLOCK_HOST_LOOP_H
 #define VLOCK_HOST_LOOP_H
@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 struct vlock_host_loop {
-    int epoll_fd, timer_fd;
+    int epoll_fd, alarm_fd;
 };
 
 #define VLOCK_HOST_LOOP_CLOSED                                                                     \

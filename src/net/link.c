@@ -1,17 +1,14 @@
-/* Commands of a link, and its life: see link.h, and link_parts.h for the other two rooms. */
+/* Commands of a link, and its life: see link.h, and link_parts.h for the other rooms. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/time.h>
 
 #include "net/link_parts.h"
 #include "net/host_loop.h"
 
 /* After this a connection is looked at before something is written to it. */
 #define IDLE_NS (1000 * 1000LL)
-
-#define NEVER_NS (100 * 24 * 3600 * VLOCK_NS_PER_SECOND) /* for timers */
 
 void vlock_link_mark_dirty(struct vlock_link *link)
 {
@@ -20,25 +17,6 @@ void vlock_link_mark_dirty(struct vlock_link *link)
     link->is_dirty = true;
     link->next_dirty = link->pool->dirty;
     link->pool->dirty = link;
-}
-
-static struct timeval timeval_from_ns(int64_t ns)
-{
-    if (ns < 0)
-        ns = 0;
-    return (struct timeval){.tv_sec = ns / VLOCK_NS_PER_SECOND,
-                            .tv_usec = ns % VLOCK_NS_PER_SECOND / 1000};
-}
-
-int vlock_link_set_timer(struct event *timer, int64_t delay_ns)
-{
-    struct timeval delay = timeval_from_ns(delay_ns);
-    return event_add(timer, &delay);
-}
-
-int vlock_link_clear_timer(struct event *timer)
-{
-    return vlock_link_set_timer(timer, NEVER_NS);
 }
 
 /* ---- requests ---- */
@@ -103,7 +81,7 @@ static void watch_deadline(struct vlock_link *link, int64_t deadline_ns)
     if (!deadline_ns || (link->timer_deadline_ns && link->timer_deadline_ns <= deadline_ns))
         return;
     link->timer_deadline_ns = deadline_ns;
-    vlock_link_set_timer(link->deadline_timer, deadline_ns - vlock_clock_now());
+    vlock_link_set_timer(&link->deadline_timer, deadline_ns - vlock_clock_now());
 }
 
 /* Ends the requests of a list whose time has passed, and returns the earliest time of the others;
@@ -149,13 +127,10 @@ static bool has_gone_silent(const struct vlock_link *link, int64_t now)
 /* The timer is set for the earliest deadline there was when it was set, not moved with every reply:
  * a busy link looks through its list once per time-out, not once per command. The program may have
  * been elsewhere meanwhile: what has arrived counts. */
-static void on_deadline(evutil_socket_t fd, short what, void *arg)
+static void on_deadline(struct vlock_link *link)
 {
-    (void)fd, (void)what;
-    struct vlock_link *link = arg;
     int64_t now = vlock_clock_now();
     char message[600];
-    vlock_link_clear_timer(link->deadline_timer);
     link->timer_deadline_ns = 0;
     vlock_link_read(link);
 
@@ -288,9 +263,9 @@ void vlock_link_distrust(struct vlock_link *link)
 void vlock_link_rest(struct vlock_link *link, int64_t delay_ns)
 {
     if (delay_ns < 0)
-        vlock_link_clear_timer(link->state_timer);
+        vlock_link_clear_timer(&link->state_timer);
     else
-        vlock_link_set_timer(link->state_timer, delay_ns);
+        vlock_link_set_timer(&link->state_timer, delay_ns);
 }
 
 void vlock_link_let_go(struct vlock_link *link, enum vlock_link_outcome outcome,
@@ -326,11 +301,9 @@ struct vlock_link *vlock_link_new(struct vlock_link_pool *pool, const struct vlo
     if (vlock_url_copy(url, &link->url) != 0)
         goto failed;
     vlock_url_print(&link->url, link->name, sizeof link->name);
-    link->state_timer = evtimer_new(pool->base, vlock_link_on_state_timer, link);
-    link->deadline_timer = evtimer_new(pool->base, on_deadline, link);
-    if (!link->state_timer || !link->deadline_timer ||
-        vlock_link_clear_timer(link->state_timer) != 0 ||
-        vlock_link_clear_timer(link->deadline_timer) != 0)
+    link->state_timer.on_due = vlock_link_on_state_timer;
+    link->deadline_timer.on_due = on_deadline;
+    if (!vlock_link_make_timers(link))
         goto failed;
     link->next = pool->all;
     link->place = &pool->all;
@@ -344,10 +317,6 @@ struct vlock_link *vlock_link_new(struct vlock_link_pool *pool, const struct vlo
 failed:
     vlock_error_set(error, VLOCK_ERR_MEMORY, "out of memory");
     if (link) {
-        if (link->state_timer)
-            event_free(link->state_timer);
-        if (link->deadline_timer)
-            event_free(link->deadline_timer);
         vlock_url_clear(&link->url);
         free(link);
     }
@@ -364,8 +333,8 @@ void vlock_link_free(struct vlock_link *link)
     TAILQ_FOREACH (request, &link->inflight, entry)
         request->callback = NULL;
     link->is_freed = true;
-    vlock_link_clear_timer(link->state_timer);
-    vlock_link_clear_timer(link->deadline_timer);
+    vlock_link_clear_timer(&link->state_timer);
+    vlock_link_clear_timer(&link->deadline_timer);
     vlock_link_mark_dirty(link);
 }
 
@@ -409,8 +378,7 @@ static void release(struct vlock_link *link)
     free_list(&link->waiting);
     free_list(&link->inflight);
     free_list(&link->spare);
-    event_free(link->state_timer);
-    event_free(link->deadline_timer);
+    vlock_link_free_timers(link);
     vlock_url_clear(&link->url);
     free(link);
 }
@@ -480,30 +448,6 @@ void vlock_link_pool_write_ahead(struct vlock_link_pool *pool)
     uint64_t unwritten = sdslen(link->context->c.obuf) - link->written;
     if (unwritten * LEAST_AHEAD >= link->queued_bytes - link->answered_offset)
         flush(link);
-}
-
-static int64_t ns_until(const struct event *timer, const struct timeval *now)
-{
-    struct timeval when, left;
-    if (!event_pending(timer, EV_TIMEOUT, &when))
-        return INT64_MAX;
-    evutil_timersub(&when, now, &left);
-    int64_t ns = left.tv_sec * VLOCK_NS_PER_SECOND + left.tv_usec * 1000;
-    return ns > NEVER_NS / 2 ? INT64_MAX : ns > 0 ? ns : 0;
-}
-
-int64_t vlock_link_pool_due(const struct vlock_link_pool *pool)
-{
-    struct timeval now;
-    int64_t due = pool->dirty || pool->heard ? 0 : INT64_MAX;
-    evutil_gettimeofday(&now, NULL);
-    for (const struct vlock_link *link = pool->all; link && due > 0; link = link->next) {
-        int64_t state_ns = ns_until(link->state_timer, &now),
-                deadline_ns = ns_until(link->deadline_timer, &now);
-        due = state_ns < due ? state_ns : due;
-        due = deadline_ns < due ? deadline_ns : due;
-    }
-    return due;
 }
 
 void vlock_link_pool_watch(struct vlock_link_pool *pool)

@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/timers.h"
 #include "base/url.h"
 #include "vlock_error.h"
 
@@ -48,7 +49,7 @@ typedef void vlock_link_callback(void *user, enum vlock_link_outcome outcome,
                                  const struct redisReply *reply, const char *message);
 
 /* The links of one loop. Owned by the caller, who zeroes it and sets `base`, `host_loop` and, if it
- * likes, `make_room`; it must outlive its links. */
+ * likes, `make_room`, and frees `timers`; it must outlive its links. */
 struct vlock_link_pool {
     struct event_base *base;
     /* Lets go of descriptors that nobody needs: called where the system has none left. NULL: there
@@ -60,6 +61,8 @@ struct vlock_link_pool {
     int64_t sent_ns;                   /* when the last of them was, on vlock_clock_now()'s scale */
     int64_t took_ns; /* from one of them to its reply, the last that came; 0: none yet */
     struct vlock_link *all;
+    int links;                         /* of `all`: how many */
+    struct vlock_timers timers;        /* theirs, on vlock_clock_now()'s scale */
     struct vlock_topology *topologies; /* see route_topology.h */
     size_t routes;                     /* that were made: see route.h */
     /* Links with something to write, to announce or to free at the next flush. */
@@ -144,9 +147,13 @@ void vlock_link_pool_write_ahead(struct vlock_link_pool *pool);
  * and the loop can have its next turn. */
 bool vlock_link_pool_read_one(struct vlock_link_pool *pool);
 
-/* Nanoseconds until the pool wants a turn of the loop though no socket has anything for it: a
- * time-out, the end of a rest, something to write; 0: now. INT64_MAX: there is nothing. */
+/* When, on vlock_clock_now()'s scale, the pool wants a turn of the loop though no socket has
+ * anything for it: a time-out, the end of a rest, something to write; 0: at once. INT64_MAX: there
+ * is nothing. */
 int64_t vlock_link_pool_due(const struct vlock_link_pool *pool);
+
+/* Does what is due at this time. Once a turn of the loop, which is `now_ns`. */
+void vlock_link_pool_expire(struct vlock_link_pool *pool, int64_t now_ns);
 
 /* Tells the pool's `host_loop`, just opened, of the sockets that are open already. */
 void vlock_link_pool_watch(struct vlock_link_pool *pool);

@@ -21,7 +21,7 @@ void vlock_link_connect(struct vlock_link *link)
     bool at_once = link->is_proven || !link->has_failed;
     link->state = LINK_RESTING;
     link->is_proven = false;
-    vlock_link_set_timer(link->state_timer, at_once ? 0 : link->rest_ns);
+    vlock_link_set_timer(&link->state_timer, at_once ? 0 : link->rest_ns);
     if (at_once)
         link->rest_ns = VLOCK_LINK_RECONNECT_FIRST_NS;
     else
@@ -42,7 +42,7 @@ static bool may_be_chance(struct vlock_link *link)
  * another attempt. */
 static void connection_ended(struct vlock_link *link, const char *why, bool hopeless)
 {
-    vlock_link_clear_timer(link->state_timer);
+    vlock_link_clear_timer(&link->state_timer);
     link->attempt_ns = 0;
     link->has_failed = !link->is_proven;
     snprintf(link->trouble, sizeof link->trouble, "%s", why);
@@ -85,7 +85,7 @@ void vlock_link_drop(struct vlock_link *link, const char *why, bool hopeless)
 
 static void link_is_up(struct vlock_link *link)
 {
-    vlock_link_clear_timer(link->state_timer);
+    vlock_link_clear_timer(&link->state_timer);
     link->state = LINK_UP;
     link->generation++;
     link->has_made_room = false;
@@ -298,7 +298,7 @@ static void failed_to_begin(struct vlock_link *link, int reason)
         redisAsyncFree(context);
     if (is_queue_full(link, reason) || can_make_room(link, reason)) {
         link->state = LINK_RESTING;
-        vlock_link_set_timer(link->state_timer, SHORT_PAUSE_NS);
+        vlock_link_set_timer(&link->state_timer, SHORT_PAUSE_NS);
     } else {
         connection_ended(link, why, false);
     }
@@ -329,7 +329,7 @@ static void begin_connecting(struct vlock_link *link)
     vlock_link_limit_replies(link);
     if (link->url.kind == VLOCK_URL_TCP)
         redisEnableKeepAlive(&context->c);
-    vlock_link_set_timer(link->state_timer, link->options.connect_timeout_ns);
+    vlock_link_set_timer(&link->state_timer, link->options.connect_timeout_ns);
     redisAsyncSetDisconnectCallback(context, on_disconnected);
     /* This asks to wait until the socket can be written. */
     redisAsyncSetConnectCallback(context, on_connected);
@@ -337,11 +337,8 @@ static void begin_connecting(struct vlock_link *link)
 
 /* One timer serves the two states that end by themselves: an attempt that takes too long, a rest
  * that is over. */
-void vlock_link_on_state_timer(evutil_socket_t fd, short what, void *arg)
+void vlock_link_on_state_timer(struct vlock_link *link)
 {
-    (void)fd, (void)what;
-    struct vlock_link *link = arg;
-    vlock_link_clear_timer(link->state_timer);
     if (link->options.on_rest)
         link->options.on_rest(link->options.user);
     else if (link->state == LINK_RESTING)

@@ -36,6 +36,13 @@ enum vlock_link_state {
     LINK_RESTING, /* waits before it connects again */
 };
 
+/* A time at which a link has something to do. */
+struct vlock_link_timer {
+    struct vlock_timer timer; /* the first: see vlock_link_pool_expire() */
+    struct vlock_link *link;
+    void (*on_due)(struct vlock_link *link);
+};
+
 struct vlock_link {
     struct vlock_link_pool *pool;
     struct vlock_link *next_dirty;
@@ -54,7 +61,8 @@ struct vlock_link {
     redisReplyObjectFunctions reply_functions;
     const redisReplyObjectFunctions *usual_functions;
     bool is_oversized; /* this connection: an array was announced that is too long */
-    struct event *readable, *writable, *state_timer, *deadline_timer;
+    struct event *readable, *writable;
+    struct vlock_link_timer state_timer, deadline_timer;
     struct vlock_request_list waiting;  /* not handed to hiredis: no connection yet */
     struct vlock_request_list inflight; /* handed to hiredis, oldest first */
     struct vlock_request_list spare;
@@ -96,11 +104,19 @@ void vlock_link_mark_dirty(struct vlock_link *link);
 void vlock_link_finish_waiting(struct vlock_link *link, enum vlock_link_outcome outcome,
                                const char *message);
 
-/* Sets a timer of the link, or sets it to none. libevent needs memory for a timer that is not set:
- * so each is always set, and "none" is so late that nobody is there any more. Only at the first
- * time that can fail: -1. Those that have gone off are to be set again before another is made. */
-int vlock_link_set_timer(struct event *timer, int64_t delay_ns);
-int vlock_link_clear_timer(struct event *timer);
+/* ---- link_timers.c ---- */
+
+#define VLOCK_LINK_TIMERS 2 /* that a link has */
+
+/* Of a link that is being made, in its pool: makes room for its timers, which are not set, so that
+ * setting one cannot fail. False when out of memory. */
+bool vlock_link_make_timers(struct vlock_link *link);
+void vlock_link_free_timers(struct vlock_link *link);
+
+/* Has on_due called after so long, at once where that is not positive, instead of when it was to be
+ * before; or not at all. */
+void vlock_link_set_timer(struct vlock_link_timer *timer, int64_t delay_ns);
+void vlock_link_clear_timer(struct vlock_link_timer *timer);
 
 /* ---- link_queue.c ---- */
 
@@ -122,8 +138,8 @@ void vlock_link_connect(struct vlock_link *link);
  * one. So they are there before it begins, and are let go of just before it ends one. */
 void vlock_link_release_reserve(struct vlock_link *link);
 
-/* Serves LINK_RESTING, and the states of an attempt to connect; arg: the link. */
-void vlock_link_on_state_timer(evutil_socket_t fd, short what, void *arg);
+/* Serves LINK_RESTING, and the states of an attempt to connect. */
+void vlock_link_on_state_timer(struct vlock_link *link);
 
 /* Ends the present connection from our side. Not from inside one of its own callbacks. hopeless:
  * there is no use in another attempt now. */

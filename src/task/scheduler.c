@@ -556,6 +556,7 @@ static int l_scheduler_gc(lua_State *L)
     vlock_waiting_close(s);
     vlock_numeric_locale_free(s->locale);
     vlock_timers_free(&s->timers);
+    vlock_timers_free(&s->links.timers);
     free(s->outermost.orphan_trace);
     return 0;
 }
@@ -569,7 +570,7 @@ static struct vlock_scheduler *push_scheduler(lua_State *L)
     s->interrupt_handler = LUA_NOREF;
     s->host_loop = (struct vlock_host_loop)VLOCK_HOST_LOOP_CLOSED;
     s->links.host_loop = &s->host_loop;
-    s->wake_pipe[0] = s->wake_pipe[1] = -1;
+    s->wake_pipe[0] = s->wake_pipe[1] = s->alarm_fd = -1;
     s->run = &s->outermost;
     vlock_run_init(s->run);
     lua_createtable(L, 0, 1);

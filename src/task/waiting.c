@@ -11,24 +11,17 @@
 #include <event2/event.h>
 #include <lua.h>
 
+#include "base/alarm.h"
 #include "base/clock.h"
 #include "task/scheduler_parts.h"
 
-/* ---- time: one event of libevent for the earliest timer ---- */
+/* ---- time: one alarm for the earliest timer ---- */
 
-/* It is always set, if to a time that never comes: only to begin with does libevent need memory for
- * that. */
-static int clear_timer(struct vlock_scheduler *s)
+static void on_alarm(evutil_socket_t fd, short what, void *arg)
 {
-    static const struct timeval never = {.tv_sec = 100 * 24 * 3600};
-    s->timer_ns = 0;
-    return event_add(s->timer, &never);
-}
-
-static void on_timer(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd, (void)what;
-    clear_timer(arg); /* the loop looks at the heap after every wait */
+    (void)what;
+    ((struct vlock_scheduler *)arg)->alarm_ns = 0; /* the loop looks at the heap after every wait */
+    vlock_alarm_hear(fd);
 }
 
 static void wake_sleepers(struct vlock_scheduler *s)
@@ -42,40 +35,35 @@ static void wake_sleepers(struct vlock_scheduler *s)
     }
 }
 
-static void set_timer(struct vlock_scheduler *s)
+/* When the next thing is to be done that is done at a time; INT64_MAX: there is none. */
+static int64_t due(const struct vlock_scheduler *s)
 {
     struct vlock_timer *first = vlock_timers_first(&s->timers);
-    int64_t when_ns = first ? first->when_ns : 0;
-    if (when_ns == s->timer_ns)
+    int64_t link_ns = vlock_link_pool_due(&s->links);
+    return first && first->when_ns < link_ns ? first->when_ns : link_ns;
+}
+
+/* One that is early goes off for nothing, once: that is rarer than a timer that is cancelled. */
+static void set_alarm(struct vlock_scheduler *s)
+{
+    int64_t due_ns = due(s);
+    if (due_ns == INT64_MAX || (s->alarm_ns != 0 && s->alarm_ns <= due_ns))
         return;
-    if (!first) {
-        clear_timer(s);
-        return;
-    }
-    s->timer_ns = when_ns;
-    int64_t delay = when_ns - vlock_clock_now();
-    if (delay < 0)
-        delay = 0;
-    delay += 999; /* up to whole microseconds: never early */
-    struct timeval tv = {.tv_sec = delay / VLOCK_NS_PER_SECOND,
-                         .tv_usec = delay % VLOCK_NS_PER_SECOND / 1000};
-    event_add(s->timer, &tv);
+    s->alarm_ns = due_ns;
+    vlock_alarm_set(s->alarm_fd, due_ns - vlock_clock_now());
 }
 
 /* ---- the loop of the host ---- */
 
 void vlock_waiting_tell_host_loop(struct vlock_scheduler *s)
 {
-    struct vlock_timer *first = vlock_timers_first(&s->timers);
     if (s->host_loop.epoll_fd < 0)
         return;
-    int64_t delay_ns = first ? first->when_ns - vlock_clock_now() : INT64_MAX;
-    int64_t link_ns = vlock_link_pool_due(&s->links);
-    if (delay_ns > link_ns)
-        delay_ns = link_ns;
+    int64_t due_ns = due(s);
     if (!TAILQ_EMPTY(&s->run->ready) || s->is_interrupted)
-        delay_ns = 0;
-    vlock_host_loop_wake_in(&s->host_loop, delay_ns);
+        due_ns = 0;
+    vlock_host_loop_wake_in(&s->host_loop,
+                            due_ns == INT64_MAX ? due_ns : due_ns - vlock_clock_now());
 }
 
 int vlock_scheduler_descriptor(struct vlock_scheduler *s)
@@ -145,8 +133,9 @@ void vlock_waiting_turn(struct vlock_scheduler *s, bool may_sleep)
     if (!vlock_link_pool_read_one(&s->links)) {
         may_sleep = may_sleep && !polls(s);
         if (may_sleep)
-            set_timer(s);
+            set_alarm(s);
         event_base_loop(s->base, may_sleep ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK);
+        vlock_link_pool_expire(&s->links, vlock_clock_now());
         vlock_link_pool_read_one(&s->links);
     }
     wake_sleepers(s);
@@ -169,7 +158,7 @@ static void collect(void *owner)
     lua_gc(((struct vlock_scheduler *)owner)->L, LUA_GCCOLLECT);
 }
 
-/* What a loop takes: the wake pipe, and of libevent an epoll, a timer and a pair of sockets; and
+/* What a loop takes: the wake pipe, the alarm, and of libevent an epoll and a pair of sockets; and
  * some for a process whose threads open files meanwhile. */
 #define DESCRIPTORS 10
 
@@ -193,7 +182,7 @@ static struct event_base *new_base(void)
     struct event_config *config = event_config_new();
     if (!config)
         return NULL;
-    event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER | EVENT_BASE_FLAG_NO_CACHE_TIME);
+    event_config_set_flag(config, EVENT_BASE_FLAG_NO_CACHE_TIME);
     struct event_base *base = event_base_new_with_config(config);
     event_config_free(config);
     return base;
@@ -213,23 +202,28 @@ int vlock_waiting_open(struct vlock_scheduler *s)
     s->links.base = s->base;
     s->links.make_room = collect;
     s->links.owner = s;
-    s->timer = evtimer_new(s->base, on_timer, s);
+    s->alarm_fd = vlock_alarm_open();
+    if (s->alarm_fd < 0)
+        return -1;
+    s->alarm = event_new(s->base, s->alarm_fd, EV_READ | EV_PERSIST, on_alarm, s);
     s->wake_event = event_new(s->base, s->wake_pipe[0], EV_READ | EV_PERSIST, on_wake_pipe, s);
-    if (!s->timer || !s->wake_event || clear_timer(s) != 0)
+    if (!s->alarm || !s->wake_event || event_add(s->alarm, NULL) != 0)
         return -1;
     return event_add(s->wake_event, NULL);
 }
 
 void vlock_waiting_close(struct vlock_scheduler *s)
 {
-    if (s->timer)
-        event_free(s->timer);
+    if (s->alarm)
+        event_free(s->alarm);
     if (s->wake_event)
         event_free(s->wake_event);
     if (s->base)
         event_base_free(s->base);
     s->base = NULL;
     vlock_host_loop_close(&s->host_loop);
+    if (s->alarm_fd >= 0)
+        close(s->alarm_fd);
     for (int i = 0; i < 2; i++)
         if (s->wake_pipe[i] >= 0)
             close(s->wake_pipe[i]);
