@@ -5,9 +5,9 @@
 
 /* Updates in a row on commits of its own, before it rests: where others are about, and where it met
  * nobody, for whom a rest would be time lost. */
-#define TURN 4
+#define TURN 8
 #define STREAK 16
-#define REST 8 /* round trips at most: on an average as long as a turn */
+#define REST 16 /* round trips at most: on an average as long as a turn */
 /* For how long a conflict counts: for the first, or so many turns where they take longer. */
 #define DISTURBED_NS VLOCK_NS_PER_SECOND
 #define DISTURBED_TURNS 32

@@ -1,5 +1,6 @@
-/* What the five rooms of a link share: link.c has its commands, link_queue.c hands them to hiredis,
- * link_connect.c makes its connections, link_tls.c secures them, link_socket.c reads and writes. */
+/* What the six rooms of a link share: link.c has its commands, link_queue.c hands them to hiredis,
+ * link_connect.c makes its connections, link_tls.c secures them, link_socket.c reads and writes,
+ * link_timers.c has what is due at a time. */
 #ifndef VLOCK_LINK_PARTS_H
 #define VLOCK_LINK_PARTS_H
 

@@ -68,20 +68,20 @@ describe("what is kept of a cell", function()
     assert.are.equal(3, (kept.base(one)))
   end)
 
-  it("is a base for 16 updates in a row, or 4 after a conflict; what follows rests", function()
+  it("is a base for 16 updates in a row, or 8 after a conflict; what follows rests", function()
     for _, is_disturbed in ipairs { false, true } do
       local one = known()
       if is_disturbed then
         kept.forget(one, 0)
         kept.remember(one, state("old", 1, "1:pme.1:me.1"), 10)
       end
-      for _ = 1, is_disturbed and 4 or 16 do
+      for _ = 1, is_disturbed and 8 or 16 do
         local version, _, _, rest = kept.next(one)
         assert.are.same({ 1, 0 }, { version, rest })
       end
       local version, _, _, rest = kept.next(one)
       assert.are.equal(not is_disturbed and 1 or nil, version)
-      assert.are.equal(is_disturbed and 8 or 1, rest)
+      assert.are.equal(is_disturbed and 16 or 1, rest)
     end
     local one = known()
     for _ = 1, 40 do

@@ -60,7 +60,7 @@ static void after_a_conflict_turns_end_with_a_rest_and_a_read(void **state)
     assert_int_equal(vlock_pace_begin(&pace, now), VLOCK_PACE_READS);
     for (int turn = 0; turn < 3; turn++) {
         commit(&pace, &now);
-        assert_int_equal(updates_in_a_row(&pace, &now, &other), 4);
+        assert_int_equal(updates_in_a_row(&pace, &now, &other), 8);
         assert_int_equal(other, VLOCK_PACE_RESTS_AND_READS);
     }
     /* A conflict ends a turn, and the commit that follows it begins one. */
@@ -68,20 +68,20 @@ static void after_a_conflict_turns_end_with_a_rest_and_a_read(void **state)
     assert_int_equal(vlock_pace_begin(&pace, now), VLOCK_PACE_BUILDS);
     vlock_pace_disturbed(&pace, now - TOOK, now);
     commit(&pace, &now);
-    assert_int_equal(updates_in_a_row(&pace, &now, &other), 4);
+    assert_int_equal(updates_in_a_row(&pace, &now, &other), 8);
     assert_int_equal(other, VLOCK_PACE_RESTS_AND_READS);
 }
 
 /* How an update begins that comes so long after a conflict of a write that took so long, and after
- * four others. */
+ * eight others. */
 static enum vlock_pace_start start_after(int64_t took, int64_t later)
 {
     struct vlock_pace pace = {0};
     int64_t now = 1000;
     vlock_pace_disturbed(&pace, now - took, now);
-    now += later - 5 * TOOK;
+    now += later - 9 * TOOK;
     commit(&pace, &now);
-    for (int count = 0; count < 4; count++) {
+    for (int count = 0; count < 8; count++) {
         assert_int_equal(vlock_pace_begin(&pace, now), VLOCK_PACE_BUILDS);
         commit(&pace, &now);
     }
@@ -94,8 +94,8 @@ static void a_conflict_counts_for_a_second_or_32_turns(void **state)
     assert_int_equal(start_after(TOOK, SECOND - 1), VLOCK_PACE_RESTS_AND_READS);
     assert_int_equal(start_after(TOOK, SECOND), VLOCK_PACE_BUILDS);
     int64_t far = SECOND / 25; /* as where the server is in another part of the world */
-    assert_int_equal(start_after(far, 32 * 4 * far - 1), VLOCK_PACE_RESTS_AND_READS);
-    assert_int_equal(start_after(far, 32 * 4 * far), VLOCK_PACE_BUILDS);
+    assert_int_equal(start_after(far, 32 * 8 * far - 1), VLOCK_PACE_RESTS_AND_READS);
+    assert_int_equal(start_after(far, 32 * 8 * far), VLOCK_PACE_BUILDS);
 }
 
 /* What somebody else may have written meanwhile is no guess worth a write; and who takes that long
@@ -118,7 +118,7 @@ static void a_rest_is_longer_where_others_are_about(void **state)
     assert_int_equal(vlock_pace_rest(VLOCK_PACE_READS), 0);
     assert_int_equal(vlock_pace_rest(VLOCK_PACE_BUILDS), 0);
     assert_int_equal(vlock_pace_rest(VLOCK_PACE_RESTS_AND_BUILDS), 1);
-    assert_int_equal(vlock_pace_rest(VLOCK_PACE_RESTS_AND_READS), 8);
+    assert_int_equal(vlock_pace_rest(VLOCK_PACE_RESTS_AND_READS), 16);
 }
 
 static const struct CMUnitTest tests[] = {
