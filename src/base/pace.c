@@ -11,6 +11,10 @@
 /* For how long a conflict counts: for the first, or so many turns where they take longer. */
 #define DISTURBED_NS VLOCK_NS_PER_SECOND
 #define DISTURBED_TURNS 32
+/* For how long a writer is new, and takes turns as if it had met others: these may begin just now.
+ * Else whoever comes first of two may go on undisturbed for a second, as the attempts of the other
+ * one, which leave no trace, become rarer and rarer. */
+#define NEW_NS (10 * 1000 * 1000LL)
 
 static enum vlock_pace_start end_turn(struct vlock_pace *pace, enum vlock_pace_start start)
 {
@@ -25,9 +29,10 @@ enum vlock_pace_start vlock_pace_begin(struct vlock_pace *pace, int64_t now_ns)
     bool is_disturbed = now_ns < pace->disturbed_until_ns;
     if (is_disturbed && now_ns > pace->follows_until_ns)
         return end_turn(pace, VLOCK_PACE_READS);
-    if (pace->turn++ < (is_disturbed ? TURN : STREAK))
+    bool takes_turns = is_disturbed || now_ns < pace->new_until_ns;
+    if (pace->turn++ < (takes_turns ? TURN : STREAK))
         return VLOCK_PACE_BUILDS;
-    return end_turn(pace, is_disturbed ? VLOCK_PACE_RESTS_AND_READS : VLOCK_PACE_RESTS_AND_BUILDS);
+    return end_turn(pace, takes_turns ? VLOCK_PACE_RESTS_AND_READS : VLOCK_PACE_RESTS_AND_BUILDS);
 }
 
 int vlock_pace_rest(enum vlock_pace_start start)
@@ -44,6 +49,8 @@ int vlock_pace_rest(enum vlock_pace_start start)
 
 void vlock_pace_committed(struct vlock_pace *pace, bool has_base, int64_t sent_ns, int64_t now_ns)
 {
+    if (pace->new_until_ns == 0)
+        pace->new_until_ns = now_ns + NEW_NS;
     pace->has_base = has_base;
     pace->follows_until_ns = now_ns + (now_ns - sent_ns);
 }
@@ -52,5 +59,6 @@ void vlock_pace_disturbed(struct vlock_pace *pace, int64_t sent_ns, int64_t now_
 {
     int64_t turns_ns = DISTURBED_TURNS * TURN * (now_ns - sent_ns);
     int64_t lasts_ns = turns_ns > DISTURBED_NS ? turns_ns : DISTURBED_NS;
-    *pace = (struct vlock_pace){.disturbed_until_ns = now_ns + lasts_ns};
+    *pace = (struct vlock_pace){.disturbed_until_ns = now_ns + lasts_ns,
+                                .new_until_ns = pace->new_until_ns};
 }

@@ -12,6 +12,7 @@
 
 struct vlock_pace {
     int64_t disturbed_until_ns; /* until then others count as being at work */
+    int64_t new_until_ns;       /* until then nobody knows whether others are; 0: not set */
     int64_t follows_until_ns;   /* an update that begins until then follows the last one at once */
     int turn;                   /* updates in a row on commits of its own */
     bool has_base;              /* whether the next update can begin with the last commit's state */

@@ -71,6 +71,7 @@ describe("what is kept of a cell", function()
   it("is a base for 16 updates in a row, or 8 after a conflict; what follows rests", function()
     for _, is_disturbed in ipairs { false, true } do
       local one = known()
+      vlock.sleep(0.02) -- it is new no more
       if is_disturbed then
         kept.forget(one, 0)
         kept.remember(one, state("old", 1, "1:pme.1:me.1"), 10)

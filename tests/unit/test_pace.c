@@ -5,6 +5,7 @@
 
 #define TOOK 40 /* ns that a commit takes here */
 #define SECOND 1000000000LL
+#define NEW (SECOND / 100) /* for so long a writer is new */
 
 /* A commit that is sent now, and is known TOOK later. */
 static void commit(struct vlock_pace *pace, int64_t *now)
@@ -41,12 +42,35 @@ static void one_that_met_nobody_rests_but_does_not_read(void **state)
     enum vlock_pace_start other;
     int64_t now = 1000;
     commit(&pace, &now);
+    now += NEW;
     for (int turn = 0; turn < 3; turn++) {
         assert_int_equal(updates_in_a_row(&pace, &now, &other), 16);
         assert_int_equal(other, VLOCK_PACE_RESTS_AND_BUILDS);
     }
     now += 1000000; /* nor does it when it comes back later */
     assert_int_equal(vlock_pace_begin(&pace, now), VLOCK_PACE_BUILDS);
+}
+
+/* Others may begin just now. But that is no reason to read where an update comes later. */
+static void a_new_one_takes_turns_for_ten_milliseconds(void **state)
+{
+    (void)state;
+    struct vlock_pace pace = {0};
+    enum vlock_pace_start other;
+    int64_t now = 1000;
+    commit(&pace, &now);
+    int64_t first = now;
+    for (int turn = 0; turn < 3; turn++) {
+        assert_int_equal(updates_in_a_row(&pace, &now, &other), 8);
+        assert_int_equal(other, VLOCK_PACE_RESTS_AND_READS);
+        commit(&pace, &now);
+    }
+    now = first + NEW / 2;
+    assert_int_equal(vlock_pace_begin(&pace, now), VLOCK_PACE_BUILDS);
+    commit(&pace, &now);
+    now = first + NEW;
+    assert_int_equal(updates_in_a_row(&pace, &now, &other), 15);
+    assert_int_equal(other, VLOCK_PACE_RESTS_AND_BUILDS);
 }
 
 static void after_a_conflict_turns_end_with_a_rest_and_a_read(void **state)
@@ -78,6 +102,7 @@ static enum vlock_pace_start start_after(int64_t took, int64_t later)
 {
     struct vlock_pace pace = {0};
     int64_t now = 1000;
+    commit(&pace, &now);
     vlock_pace_disturbed(&pace, now - took, now);
     now += later - 9 * TOOK;
     commit(&pace, &now);
@@ -124,6 +149,7 @@ static void a_rest_is_longer_where_others_are_about(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_first_update_reads),
     cmocka_unit_test(one_that_met_nobody_rests_but_does_not_read),
+    cmocka_unit_test(a_new_one_takes_turns_for_ten_milliseconds),
     cmocka_unit_test(after_a_conflict_turns_end_with_a_rest_and_a_read),
     cmocka_unit_test(a_conflict_counts_for_a_second_or_32_turns),
     cmocka_unit_test(after_a_conflict_an_update_that_comes_later_reads_at_once),
