@@ -49,7 +49,7 @@ typedef void vlock_link_callback(void *user, enum vlock_link_outcome outcome,
                                  const struct redisReply *reply, const char *message);
 
 /* The links of one loop. Owned by the caller, who zeroes it and sets `base`, `host_loop` and, if it
- * likes, `make_room`, and frees `timers`; it must outlive its links. */
+ * likes, `make_room`; it must outlive its links. */
 struct vlock_link_pool {
     struct event_base *base;
     /* Lets go of descriptors that nobody needs: called where the system has none left. NULL: there

@@ -17,7 +17,8 @@ void vlock_link_free_timers(struct vlock_link *link)
 {
     vlock_link_clear_timer(&link->state_timer);
     vlock_link_clear_timer(&link->deadline_timer);
-    link->pool->links--;
+    if (--link->pool->links == 0)
+        vlock_timers_free(&link->pool->timers);
 }
 
 void vlock_link_set_timer(struct vlock_link_timer *timer, int64_t delay_ns)

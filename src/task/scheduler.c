@@ -556,7 +556,6 @@ static int l_scheduler_gc(lua_State *L)
     vlock_waiting_close(s);
     vlock_numeric_locale_free(s->locale);
     vlock_timers_free(&s->timers);
-    vlock_timers_free(&s->links.timers);
     free(s->outermost.orphan_trace);
     return 0;
 }
