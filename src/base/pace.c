@@ -13,7 +13,8 @@
 #define DISTURBED_TURNS 32
 /* For how long a writer is new, and takes turns as if it had met others: these may begin just now.
  * Else whoever comes first of two may go on undisturbed for a second, as the attempts of the other
- * one, which leave no trace, become rarer and rarer. */
+ * one, which leave no trace, become rarer and rarer. It does not read: if somebody wrote meanwhile,
+ * a conflict says so, and if not, its rest cost no command. */
 #define NEW_NS (10 * 1000 * 1000LL)
 
 static enum vlock_pace_start end_turn(struct vlock_pace *pace, enum vlock_pace_start start)
@@ -29,10 +30,12 @@ enum vlock_pace_start vlock_pace_begin(struct vlock_pace *pace, int64_t now_ns)
     bool is_disturbed = now_ns < pace->disturbed_until_ns;
     if (is_disturbed && now_ns > pace->follows_until_ns)
         return end_turn(pace, VLOCK_PACE_READS);
-    bool takes_turns = is_disturbed || now_ns < pace->new_until_ns;
-    if (pace->turn++ < (takes_turns ? TURN : STREAK))
+    bool is_new = now_ns < pace->new_until_ns;
+    if (pace->turn++ < (is_disturbed || is_new ? TURN : STREAK))
         return VLOCK_PACE_BUILDS;
-    return end_turn(pace, takes_turns ? VLOCK_PACE_RESTS_AND_READS : VLOCK_PACE_RESTS_AND_BUILDS);
+    return end_turn(pace, is_disturbed ? VLOCK_PACE_RESTS_AND_READS
+                          : is_new     ? VLOCK_PACE_RESTS_LONG_AND_BUILDS
+                                       : VLOCK_PACE_RESTS_AND_BUILDS);
 }
 
 int vlock_pace_rest(enum vlock_pace_start start)
@@ -42,6 +45,8 @@ int vlock_pace_rest(enum vlock_pace_start start)
         return REST;
     case VLOCK_PACE_RESTS_AND_BUILDS:
         return 1;
+    case VLOCK_PACE_RESTS_LONG_AND_BUILDS:
+        return TURN;
     default:
         return 0;
     }

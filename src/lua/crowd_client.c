@@ -192,6 +192,7 @@ void vlock_crowd_begin(struct vlock_crowd *crowd, struct vlock_crowd_client *cli
         sleep_for(crowd, client, rest, VLOCK_CROWD_RESTS_AND_READS);
         break;
     case VLOCK_PACE_RESTS_AND_BUILDS:
+    case VLOCK_PACE_RESTS_LONG_AND_BUILDS:
         sleep_for(crowd, client, rest, VLOCK_CROWD_RESTS_AND_BUILDS);
         break;
     }

@@ -229,7 +229,7 @@ static int l_next(lua_State *L)
 {
     struct vlock_kept *kept = vlock_kept_check(L, 1);
     enum vlock_pace_start start = vlock_pace_begin(&kept->pace, now_ns(L));
-    bool builds = start == VLOCK_PACE_BUILDS || start == VLOCK_PACE_RESTS_AND_BUILDS;
+    bool builds = start != VLOCK_PACE_READS && start != VLOCK_PACE_RESTS_AND_READS;
     if (!builds || l_base(L) == 0) {
         lua_settop(L, 1);
         lua_pushnil(L);

@@ -51,7 +51,7 @@ static void one_that_met_nobody_rests_but_does_not_read(void **state)
     assert_int_equal(vlock_pace_begin(&pace, now), VLOCK_PACE_BUILDS);
 }
 
-/* Others may begin just now. But that is no reason to read where an update comes later. */
+/* Others may begin just now. But that is no reason to read. */
 static void a_new_one_takes_turns_for_ten_milliseconds(void **state)
 {
     (void)state;
@@ -62,7 +62,7 @@ static void a_new_one_takes_turns_for_ten_milliseconds(void **state)
     int64_t first = now;
     for (int turn = 0; turn < 3; turn++) {
         assert_int_equal(updates_in_a_row(&pace, &now, &other), 8);
-        assert_int_equal(other, VLOCK_PACE_RESTS_AND_READS);
+        assert_int_equal(other, VLOCK_PACE_RESTS_LONG_AND_BUILDS);
         commit(&pace, &now);
     }
     now = first + NEW / 2;
@@ -143,6 +143,7 @@ static void a_rest_is_longer_where_others_are_about(void **state)
     assert_int_equal(vlock_pace_rest(VLOCK_PACE_READS), 0);
     assert_int_equal(vlock_pace_rest(VLOCK_PACE_BUILDS), 0);
     assert_int_equal(vlock_pace_rest(VLOCK_PACE_RESTS_AND_BUILDS), 1);
+    assert_int_equal(vlock_pace_rest(VLOCK_PACE_RESTS_LONG_AND_BUILDS), 8);
     assert_int_equal(vlock_pace_rest(VLOCK_PACE_RESTS_AND_READS), 16);
 }
 

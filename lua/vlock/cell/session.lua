@@ -143,10 +143,10 @@ end
 -- and the losers of a conflict leave no trace by which the winner could know of them. So sessions
 -- take turns (src/base/pace.c says how long they last): one builds on its own commits, for so many
 -- updates that follow each other at once, and then
--- (1) where it met a conflict lately, or has only just begun, rests at random, on an average for as
---     long as its turn was, and reads like everybody: who wakes from a backoff meanwhile has the
---     next turn;
--- (2) else rests for one round trip, which costs it no command.
+-- (1) where it met a conflict lately, rests at random, on an average for as long as its turn was,
+--     and reads like everybody: who wakes from a backoff meanwhile has the next turn;
+-- (2) where it did not, rests for one round trip, or, where it has only just begun, for as long as
+--     its turn was: which costs it no command.
 -- Why turns, and not a read for each update: an update is open to others from its read to its
 -- write, and of a turn that is the first alone. In the rest of it all that other sessions try
 -- fails; but asleep as most of them are, they try little.
