@@ -25,7 +25,7 @@ enum vlock_pace_start {
     VLOCK_PACE_BUILDS, /* with the last commit's state, if that is still the last one's and
                                   its lifetime is not over: else with a read */
     VLOCK_PACE_RESTS_AND_BUILDS,
-    VLOCK_PACE_RESTS_LONG_AND_BUILDS
+    VLOCK_PACE_RESTS_LONG_AND_BUILDS /* for as long as its turn was */
 };
 
 /* An update begins now. */

@@ -152,7 +152,7 @@ bool vlock_link_pool_read_one(struct vlock_link_pool *pool);
  * is nothing. */
 int64_t vlock_link_pool_due(const struct vlock_link_pool *pool);
 
-/* Does what is due at this time. Once a turn of the loop, which is `now_ns`. */
+/* Does what is due at `now_ns`, on the same scale. To be called in each turn of the loop. */
 void vlock_link_pool_expire(struct vlock_link_pool *pool, int64_t now_ns);
 
 /* Tells the pool's `host_loop`, just opened, of the sockets that are open already. */

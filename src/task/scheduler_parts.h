@@ -32,7 +32,7 @@ struct vlock_scheduler {
     struct vlock_event_source *source; /* of events in virtual time; NULL: there is none */
     int64_t virtual_timers;            /* that have woken a task in virtual time */
     struct vlock_timers timers;        /* of parked tasks */
-    int alarm_fd;                      /* see alarm.h: for the earliest of them */
+    int alarm_fd;                      /* see alarm.h: for the earliest of them and of the links' */
     struct event *alarm;
     int64_t alarm_ns; /* what it is set to; 0: not set */
     int wake_pipe[2];

@@ -43,7 +43,7 @@ static int64_t due(const struct vlock_scheduler *s)
     return first && first->when_ns < link_ns ? first->when_ns : link_ns;
 }
 
-/* One that is early goes off for nothing, once: that is rarer than a timer that is cancelled. */
+/* One that is set to an earlier time stays: it goes off for nothing, once. */
 static void set_alarm(struct vlock_scheduler *s)
 {
     int64_t due_ns = due(s);
