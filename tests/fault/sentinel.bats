@@ -71,7 +71,7 @@ is_true() {
         [ "$status" -eq 0 ]
     else
         [ "$status" -eq 4 ]
-        [ "$(($(field history_lost) + $(field unknown)))" -gt 0 ]
+        [ "$(($(field history_lost) + $(field unknown) + $(field lost_updates)))" -gt 0 ]
     fi
 }
 
