@@ -68,7 +68,12 @@ static inline bool vlock_chain_is_same(uint32_t one, uint32_t other)
 }
 
 /* A number that looks like no other: for tables. */
-uint64_t vlock_chain_mix(uint64_t x);
+static inline uint64_t vlock_chain_mix(uint64_t x)
+{
+    x = (x ^ (x >> 32)) * 0xd6e8feb86659fd93u;
+    x = (x ^ (x >> 32)) * 0xd6e8feb86659fd93u;
+    return x ^ (x >> 32);
+}
 
 /* Follows the commits; fills in the result, and the places. 0, or -1 when out of memory; the walk
  * is to be ended either way. */

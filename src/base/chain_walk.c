@@ -4,13 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-uint64_t vlock_chain_mix(uint64_t x)
-{
-    x = (x ^ (x >> 32)) * 0xd6e8feb86659fd93u;
-    x = (x ^ (x >> 32)) * 0xd6e8feb86659fd93u;
-    return x ^ (x >> 32);
-}
-
 void vlock_chain_blame(struct vlock_chain_walk *walk, struct vlock_chain_culprit culprit)
 {
     struct vlock_chain_result *result = walk->result;

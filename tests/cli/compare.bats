@@ -335,6 +335,10 @@ END
     [ "$status" -eq 0 ]
     [[ $output == *"values of 1,000 bytes"* ]]
     [ "$(cli GET peek)" = 1000 ]
+    "$vlockrun" -u "$url" -w 1 -n 110 --value-size 6 --history h.jsonl none
+    grep -q '"9 \.\.\.\."' h.jsonl
+    grep -q '"10 \.\.\."' h.jsonl
+    grep -q '"110 \.\."' h.jsonl
 }
 
 @test "an interrupted comparison reports what it has" {

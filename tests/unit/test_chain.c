@@ -283,6 +283,26 @@ static void identities_tell_texts_apart(void **unused)
     }
 }
 
+/* Each byte counts, wherever it stands, in the parts that are taken in together as in the rest. */
+static void identities_of_long_texts_tell_of_every_byte(void **unused)
+{
+    (void)unused;
+    static const size_t sizes[] = {255, 256, 257, 288, 295, 519};
+    for (size_t n = 0; n < sizeof sizes / sizeof *sizes; n++) {
+        char text[519];
+        memset(text, '.', sizeof text);
+        uint64_t seen[520] = {vlock_chain_id(text, sizes[n])};
+        for (size_t i = 0; i < sizes[n]; i++) {
+            text[i] = '/';
+            seen[i + 1] = vlock_chain_id(text, sizes[n]);
+            text[i] = '.';
+            for (size_t j = 0; j <= i; j++)
+                assert_true(seen[i + 1] != seen[j]);
+        }
+        assert_true(vlock_chain_id(text, sizes[n] - 1) != seen[0]);
+    }
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_whole_chain_is_whole_in_any_order),
     cmocka_unit_test(two_commits_on_one_base_are_a_lost_update),
@@ -297,5 +317,6 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_value_that_comes_back_is_no_endless_loop),
     cmocka_unit_test(a_million_commits_take_linear_time),
     cmocka_unit_test(identities_tell_texts_apart),
+    cmocka_unit_test(identities_of_long_texts_tell_of_every_byte),
 };
 RUN_TESTS(tests)

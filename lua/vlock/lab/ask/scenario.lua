@@ -207,9 +207,14 @@ end
 
 -- The same in a value of so many bytes: the number, a space, and dots to fill it up.
 local function padded_counter(size)
+  local filling = "" -- what stands behind the number of the value before
   return function(value)
     local text = count_up(value and value:match("^%d+"))
-    return #text < size and text .. " " .. ("."):rep(size - #text - 1) or text
+    local left = math.max(size - #text, 0)
+    if #filling ~= left then
+      filling = left > 0 and " " .. ("."):rep(left - 1) or ""
+    end
+    return text .. filling
   end
 end
 
