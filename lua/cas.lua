@@ -78,7 +78,13 @@ local LOOK = 64 -- versions: so often a session that writes alone looks for old 
 local value_key, version_key = KEYS[1], KEYS[2]
 local value, wanted, lifetime, token, expected = ARGV[1], ARGV[2], ARGV[3] or "", ARGV[4]
   or "", ARGV[5] or ""
-local find, sub = string.find, string.sub
+local find, sub, match, format = string.find, string.sub, string.match, string.format
+local deletes, expires_ms, must_exist = false, nil, false
+local receipt_ms, is_again, after = 0, false, nil
+
+-- A commit that carries its merge does more on the way: lua/cas_merge.lua stands here then. Its
+-- functions are those that are called below, each of which says what else to do, or nothing.
+local carried = nil
 
 local function refuse(reason)
   return redis.error_reply("VLOCK " .. reason .. (token ~= "" and " (token " .. token .. ")" or ""))
@@ -110,8 +116,6 @@ elseif lifetime ~= "0"
   return refuse("the lifetime (ARGV[3]) must be a whole number of seconds from 0 to 3153600000")
 end
 
-local deletes, expires_ms, must_exist = false, nil, false
-local receipt_ms, is_again, after = 0, false, nil
 if ARGV[6] then
   local i = 6
   if ARGV[6] == "RECEIPT" then -- most calls have it, and nothing else
@@ -150,12 +154,17 @@ end
 
 -- The record: its text, its number, its identity, and whether it is ours (a hash) or the article's
 -- (a string).
-local stamp = redis.pcall("HGET", version_key, "s")
+local stamp, about -- the latter: fields t, p and r with one's own session, where they were read too
+if carried then
+  stamp, about = carried.read()
+else
+  stamp = redis.pcall("HGET", version_key, "s")
+end
 local version, id
 local last = "" -- the token of the last write
 local is_article = false
 if type(stamp) == "string" then
-  version, id, last = string.match(stamp, "^([1-9]%d*):([ep][^:]*):(.*)$")
+  version, id, last = match(stamp, "^([1-9]%d*):([ep][^:]*):(.*)$")
 elseif stamp == false then
   if redis.call("EXISTS", version_key) == 0 then
     stamp, version = "0", "0"
@@ -163,7 +172,7 @@ elseif stamp == false then
 elseif find(stamp.err, "^WRONGTYPE") then
   is_article = redis.call("TYPE", version_key).ok == "string"
   stamp = is_article and redis.call("GET", version_key)
-  version = stamp and (string.match(stamp, "^[1-9]%d*$") or string.match(stamp, "^0$"))
+  version = stamp and (match(stamp, "^[1-9]%d*$") or match(stamp, "^0$"))
 else
   return stamp
 end
@@ -185,21 +194,21 @@ end
 
 -- Was it applied already? See "Receipts" above.
 if is_again then
-  local base_id = string.match(expected, "^%d+:([^:]+):")
+  local base_id = match(expected, "^%d+:([^:]+):")
   local base = tonumber(wanted) - 1
   local found
   if current < base or base_id and base_id ~= id
     or current == base and expected ~= "" and expected ~= stamp then
     found = -2
   elseif current > base then
-    local session, sequence = string.match(token, "^(.+)%.(%d+)$")
-    local last_session, last_sequence = string.match(last, "^(.+)%.(%d+)$")
+    local session, sequence = match(token, "^(.+)%.(%d+)$")
+    local last_session, last_sequence = match(last, "^(.+)%.(%d+)$")
     local kept = session and redis.call("HGET", version_key, "r" .. session)
-    local kept_version, kept_sequence = string.match(kept or "", "^(%d+):(%d+):")
-    if last == token then
-      return redis.status_reply("OK " .. stamp)
-    elseif kept and kept_sequence == sequence then
-      return redis.status_reply("OK " .. kept_version .. ":" .. id .. ":" .. token)
+    local kept_version, kept_sequence = match(kept or "", "^(%d+):(%d+):")
+    local made = last == token and stamp
+      or kept and kept_sequence == sequence and kept_version .. ":" .. id .. ":" .. token
+    if made then
+      return carried and carried.recall(made) or redis.status_reply("OK " .. made)
     elseif not session or receipt_ms == 0
       or last_session == session and tonumber(last_sequence) > tonumber(sequence)
       or kept and tonumber(kept_sequence) > tonumber(sequence) then
@@ -207,7 +216,8 @@ if is_again then
     end
   end
   if found then
-    return { found, current, false, stamp, token }
+    local reply = { found, current, false, stamp, token }
+    return carried and found == -2 and carried.void(reply, id) or reply
   end
 end
 
@@ -219,7 +229,13 @@ if current + 1 ~= tonumber(wanted) or (expected ~= "" and expected ~= stamp)
   if type(present) == "table" then
     return present
   end
-  return { -1, current, present, stamp, token ~= "" and token or nil }
+  local reply = { -1, current, present, stamp, token ~= "" and token or nil }
+  local merged = carried and carried.merge(reply, id, last)
+  if type(merged) ~= "string" then
+    return merged or reply
+  end
+  -- It is the same write, now over theirs.
+  value, wanted, length = merged, format("%.0f", current + 1), 0
 end
 
 local made_id = id
@@ -260,19 +276,21 @@ local look_at, last_look, earlier_look -- ms; nil: there are no receipts
 -- Found in the same look: whether the record holds the commit that the caller says it made.
 local after_version, after_id, after_session, after_sequence
 if after and after ~= stamp then
-  after_version, after_id, after_session, after_sequence = string.match(after,
+  after_version, after_id, after_session, after_sequence = match(after,
     "^(%d+):([^:]+):(.+)%.(%d+)$")
 end
 local is_after = after_id ~= nil and after_id == id
 
 if id and (not is_own or is_after or current % LOOK == 0) then
-  local about = is_after and redis.call("HMGET", version_key, "t", "p", "r" .. after_session)
-    or redis.call("HMGET", version_key, "t", "p")
-  local last_session, last_sequence = string.match(last, "^(.+)%.(%d+)$")
+  if not about or is_after and after_session ~= carried.session then
+    about = is_after and redis.call("HMGET", version_key, "t", "p", "r" .. after_session)
+      or redis.call("HMGET", version_key, "t", "p")
+  end
+  local last_session, last_sequence = match(last, "^(.+)%.(%d+)$")
   if is_after then
     local held_version, held_sequence = version, last_sequence
     if last_session ~= after_session then
-      held_version, held_sequence = string.match(about[3] or "", "^(%d+):(%d+):")
+      held_version, held_sequence = match(about[3] or "", "^(%d+):(%d+):")
     end
     if not held_version or tonumber(held_version) < tonumber(after_version)
       or tonumber(held_sequence) < tonumber(after_sequence)
@@ -282,20 +300,20 @@ if id and (not is_own or is_after or current % LOOK == 0) then
   end
   kept_ms = tonumber(about[1]) or 0
   if about[2] then
-    look_at, last_look, earlier_look = string.match(about[2], "^(%d+):?(%d*):?(%d*)$")
+    look_at, last_look, earlier_look = match(about[2], "^(%d+):?(%d*):?(%d*)$")
     look_at, earlier_look = tonumber(look_at) or 0, tonumber(earlier_look) or 0
   end
   if kept_ms > 0 and not is_own then
     receipt = last_session and "r" .. last_session
     receipt_text = receipt and version .. ":" .. last_sequence .. ":"
   end
-  if receipt or look_at then
-    local time = redis.pcall("TIME")
-    if time.err then
-      return time
-    end
-    now = time[1] * 1000 + math.floor(time[2] / 1000)
+end
+if receipt or look_at or carried and carried.is_over then
+  local time = redis.pcall("TIME")
+  if time.err then
+    return time
   end
+  now = time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
 -- Whether this user may run it. One that the server does not have, as its administrator took it
@@ -332,12 +350,17 @@ if is_article then
   redis.call("DEL", version_key)
 end
 if receipt then
-  redis.call("HSET", version_key, "s", made, receipt, receipt_text .. string.format("%.0f", now))
-  if not look_at then
-    redis.call("HSET", version_key, "p", string.format("%.0f", now + kept_ms))
-  end
+  receipt_text = receipt_text .. format("%.0f", now)
+end
+if carried and carried.is_over then
+  redis.call("HSET", version_key, "s", made, carried.fields(now, receipt, receipt_text))
+elseif receipt then
+  redis.call("HSET", version_key, "s", made, receipt, receipt_text)
 else
   redis.call("HSET", version_key, "s", made)
+end
+if receipt and not look_at then
+  redis.call("HSET", version_key, "p", format("%.0f", now + kept_ms))
 end
 if receipt_ms > kept_ms and not is_own then
   redis.call("HSET", version_key, "t", receipt_ms)
@@ -353,10 +376,10 @@ if look_at and now >= look_at and may("HGETALL", version_key)
   local all = redis.call("HGETALL", version_key)
   for i = 1, #all, 2 do
     if sub(all[i], 1, 1) == "r" then
-      local kept_at = tonumber(string.match(all[i + 1], "(%d+)$")) or 0
+      local kept_at = tonumber(match(all[i + 1], "(%d+)$")) or 0
       if kept_at <= earlier_look then
         over[#over + 1] = all[i]
-        floor = math.max(floor, tonumber(string.match(all[i + 1], "^%d+")) or 0)
+        floor = math.max(floor, tonumber(match(all[i + 1], "^%d+")) or 0)
       else
         left = left + 1
       end
@@ -365,13 +388,13 @@ if look_at and now >= look_at and may("HGETALL", version_key)
     end
   end
   if #over > 0 then
-    redis.call("HSET", version_key, "f", string.format("%.0f", floor))
+    redis.call("HSET", version_key, "f", format("%.0f", floor))
   end
   for first = 1, #over, 1000 do
     redis.call("HDEL", version_key, unpack(over, first, math.min(first + 999, #over)))
   end
   if left > 0 then
-    redis.call("HSET", version_key, "p", string.format("%.0f:%.0f:%s", now + kept_ms, now,
+    redis.call("HSET", version_key, "p", format("%.0f:%.0f:%s", now + kept_ms, now,
       last_look or ""))
   else
     redis.call("HDEL", version_key, "p")
@@ -381,4 +404,4 @@ end
 if token == "" then
   return redis.status_reply("OK")
 end
-return redis.status_reply("OK " .. made)
+return carried and carried.is_over and carried.reply(made) or redis.status_reply("OK " .. made)

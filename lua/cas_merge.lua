@@ -1,8 +1,10 @@
 -- A commit that carries its merge: where the version has moved, the merge is done here, inside of
--- the server, and what it makes is written over theirs in the same round trip. This is the end of a
--- script that vlock.cell.server_merge puts together; before it stand, as local functions,
---   cas()         lua/cas.lua
---   merge_part()  the merge's function, its parameters, and a function that makes texts of numbers
+-- the server, and what it makes is written over theirs in the same round trip. This is a part of a
+-- script that vlock.cell.server_merge puts together: it stands in lua/cas.lua, which is a function
+-- there,
+--   cas(is_asking)  is_asking: nothing is merged, and nothing is void
+-- where that says that it carries none, and before it stands
+--   merge_part()    the merge's function, its parameters, and a `require` of its modules
 --
 -- KEYS     as lua/cas.lua has them
 -- ARGV     as lua/cas.lua has them, with a token, a stamp and the new value ("mine"); then two
@@ -38,127 +40,52 @@ local EXACT = 9007199254740992 -- 2^53
 
 local form = table.remove(ARGV)
 local base_value = table.remove(ARGV)
-local value_key, version_key = KEYS[1], KEYS[2]
-local mine, wanted, token, expected = ARGV[1], ARGV[2], ARGV[4] or "", ARGV[5] or ""
-local base = tonumber(wanted)
-local session, sequence = string.match(token, "^(.+)%.(%d+)$")
+local mine = value
+local session, sequence = match(token, "^(.+)%.(%d+)$")
 
-if form ~= "HELD" and form ~= "ABSENT" and form ~= "LEFT" or not base then
-  return redis.error_reply("VLOCK a commit with a merge ends with the base's value, and HELD, " ..
-    "ABSENT or LEFT")
+if form ~= "HELD" and form ~= "ABSENT" and form ~= "LEFT" or not (wanted and session) then
+  return redis.error_reply("VLOCK a commit with a merge has a token SESSION.SEQUENCE, and ends " ..
+    "with the base's value, and HELD, ABSENT or LEFT")
 end
-base = base - 1
+local base, number = (tonumber(wanted) or 0) - 1, tonumber(sequence)
+local own_field = "r/" .. session -- of the record
+local read_fields -- the record's fields of `read`
+local over, theirs -- the stamp and the value that it was merged over
 
-local is_again, exists_at, receipt_ms = false, nil, 0
-for i = 6, #ARGV do
-  if ARGV[i] == "AGAIN" then
-    is_again = true
-  elseif ARGV[i] == "XX" then
-    exists_at = i
-  elseif ARGV[i] == "RECEIPT" then
-    receipt_ms = tonumber(ARGV[i + 1]) or 0
+-- The stamp; fields t, p and r of one's own session.
+local function read()
+  read_fields = redis.pcall("HMGET", version_key, "s", "t", "p", "r" .. session, own_field, "f")
+  if read_fields.err then
+    return read_fields
   end
+  return read_fields[1], { read_fields[2], read_fields[3], read_fields[4] }
 end
 
--- One's own field of the record.
-local function place()
-  return "r/" .. session
-end
-
-local function kept(value)
-  return value and #value .. "," .. value or "-"
-end
-
--- The value at the beginning of a text that `kept` made; false: it was absent; nil: none was kept.
--- And the rest of the text.
-local function unpacked(text)
-  if string.sub(text, 1, 1) == "-" then
-    return false, string.sub(text, 2)
-  end
-  local length, at = string.match(text, "^(%d+),()")
-  if not length then
-    return nil, ""
-  end
-  return string.sub(text, at, at + tonumber(length) - 1), string.sub(text, at + tonumber(length))
-end
-
--- The reply to a write that was committed earlier, with this stamp; nil: it was not merged.
-local function recalled(stamp)
-  local version = string.match(stamp, "^%d+")
-  local text = session and redis.call("HGET", version_key, place())
-  local its_version, its_sequence, rest = string.match(text or "", "^(%d+):(%d+):(.*):%d+$")
-  if its_version ~= version or its_sequence ~= sequence then
-    return version ~= wanted and { -3, tonumber(version), false, stamp, token } or nil
-  end
-  local over, values = string.match(rest, "^([^|]*)|(.*)$")
-  local value, theirs
-  value, values = unpacked(values)
-  if value ~= nil then
-    theirs = unpacked(values)
-  elseif redis.call("HGET", version_key, "s") == stamp then
-    value = redis.call("GET", value_key) -- nobody has written since
-  end
-  return { 1, tonumber(version), value or false, stamp, token, over, -3, theirs }
-end
-
-local function answer_again(reply)
-  if reply.ok then
-    return recalled(string.sub(reply.ok, 4)) or reply
-  end
-  return reply
-end
-
--- A copy that was not applied: no other one may be, from here on. See (2). Where that cannot be
--- written down, nobody can tell what becomes of the copies that were sent before this one.
-local function void(reply)
-  local time = redis.pcall("TIME")
-  local now = not time.err and time[1] * 1000 + math.floor(time[2] / 1000) or 0
-  local written = session and redis.pcall("HSET", version_key, place(),
-    string.format("%.0f:%s:|:%.0f", reply[2], sequence, now))
-  if type(written) ~= "number" then
-    return not is_again and reply or { -3, reply[2], false, reply[4], token }
-  end
-  redis.pcall("HSETNX", version_key, "p", string.format("%.0f", now + receipt_ms))
-  return reply
-end
-
-local function id_of(stamp)
-  return string.match(stamp, "^%d+:([^:]+):")
-end
-
--- Whether the state with this stamp is of the same count as the base. Where the base was nothing,
--- the count must be one that does not expire: receipts of this write may have gone with another.
-local function is_same_count(stamp)
-  local base_id, id = id_of(expected), id_of(stamp)
-  return base_id ~= nil and base_id == id
-    or expected == "0" and id ~= nil and string.sub(id, 1, 1) == "p"
-end
-
--- Whether a merge may be done over this state at all.
-local function is_later(version, stamp)
-  return is_same_count(stamp) and (version > base or stamp == expected)
-end
-
--- Whether it is known that no copy of this write was applied, or is void. See (1) and (3).
-local function is_fresh(stamp)
+-- Whether it is known that no copy of this write was applied, or is void. last: the token of the
+-- last write. See (1) and (3).
+local function is_fresh(last)
   if receipt_ms == 0 then
     return true -- it is never sent again
-  elseif not session then
-    return false
   end
-  local last_session, last_sequence = string.match(stamp, "^%d+:[^:]*:(.+)%.(%d+)$")
-  local number = tonumber(sequence)
+  local last_session, last_sequence = match(last, "^(.+)%.(%d+)$")
   if last_session == session and tonumber(last_sequence) >= number then
     return false
   end
-  local fields = redis.call("HMGET", version_key, "r" .. session, place(), "f")
-  for i = 1, 2 do
-    local its_sequence = string.match(fields[i] or "", "^%d+:(%d+):")
+  for i = 4, 5 do -- one's own session's
+    local its_sequence = read_fields[i] and match(read_fields[i], "^%d+:(%d+):")
     if its_sequence and tonumber(its_sequence) >= number then
       return false
     end
   end
-  return base >= (tonumber(fields[3]) or 0)
+  return base >= (tonumber(read_fields[6]) or 0)
+end
+
+-- Whether the state is of the same count as the base. Where the base was nothing, the count must be
+-- one that does not expire: receipts of this write may have gone with another.
+local function is_same_count(id)
+  local base_id = match(expected, "^%d+:([^:]+):")
+  return base_id ~= nil and base_id == id
+    or expected == "0" and id ~= nil and sub(id, 1, 1) == "p"
 end
 
 -- What a merge sees of the conflict. What else it asks for is not there.
@@ -174,21 +101,21 @@ local function conflict(version, present)
 end
 
 -- The text to write; nil: none, and perhaps why.
-local function merged(version, present)
+local function merged_text(version, present)
   if #mine > MOST_BYTES or present and #present > MOST_BYTES then
     return nil, "the value is longer than " .. MOST_BYTES .. " bytes"
   end
-  local number
+  local load
   local ok, result = pcall(function()
-    local merge, p, number_text = merge_part()
-    number = number_text
+    local merge, p, require = merge_part()
+    load = require
     return merge(p, conflict(version, present))
   end)
   local kind = type(result)
   if not ok then
-    return nil, "it raised: " .. string.sub(tostring(result), 1, 200)
+    return nil, "it raised: " .. sub(tostring(result), 1, 200)
   elseif kind == "number" and math.abs(result) <= EXACT then
-    return number(result)
+    return load("vlock.text.number").text(result)
   elseif kind == "number" then
     return nil, "it returned a number that is not exact: " .. tostring(result)
   elseif kind ~= "string" and kind ~= "nil" then
@@ -197,52 +124,106 @@ local function merged(version, present)
   return result
 end
 
-local reply = cas()
-if reply.ok and is_again then
-  return answer_again(reply)
-elseif reply.ok or reply.err or reply[1] < -2 then
+-- A copy that was not applied: no other one may be, from here on. See (2). Where that cannot be
+-- written down, nobody can tell what becomes of the copies that were sent before this one.
+local function void(reply, id)
+  if is_asking or receipt_ms == 0 or not is_same_count(id) then
+    return reply
+  end
+  local time = redis.pcall("TIME")
+  local now = not time.err and time[1] * 1000 + math.floor(time[2] / 1000) or 0
+  local written = redis.pcall("HSET", version_key, own_field, format("%.0f:%s:|:%.0f", reply[2],
+    sequence, now))
+  if type(written) ~= "number" then
+    return not is_again and reply or { -3, reply[2], false, reply[4], token }
+  end
+  redis.pcall("HSETNX", version_key, "p", format("%.0f", now + receipt_ms))
   return reply
 end
 
-local version, present, stamp = reply[2], reply[3], reply[4]
-local text, why
-if reply[1] == -1 and token ~= "" and is_later(version, stamp) then
-  if is_fresh(stamp) then
-    text, why = merged(version, present)
-  elseif not is_again then
-    ARGV[#ARGV + 1] = "AGAIN"
-    local said = answer_again(cas())
-    return not said.err and said[1] ~= -3 and said or reply
+-- A conflict: the text to write over theirs, or else the reply. id: the record's; last: the token
+-- of the last write.
+local function merge(reply, id, last)
+  local version, present, stamp = reply[2], reply[3], reply[4]
+  if not is_asking and is_same_count(id) and (version > base or stamp == expected) then
+    if is_fresh(last) then
+      local text
+      text, reply[6] = merged_text(version, present)
+      if text then
+        carried.is_over, over, theirs = true, stamp, present
+        return text
+      end
+    elseif not is_again then
+      ARGV[#ARGV + 1] = "AGAIN"
+      ARGV[#ARGV + 1], ARGV[#ARGV + 2] = base_value, form
+      local said = cas(true)
+      return not said.err and said[1] ~= -3 and said or reply
+    end
   end
-end
-if not text then
-  reply[6] = why
-  if receipt_ms > 0 and is_same_count(stamp) then
-    return void(reply)
-  end
-  return reply
+  return void(reply, id)
 end
 
--- The same write once more, now over theirs.
-local time = redis.pcall("TIME")
-if time.err then
-  return time
+local function kept(text)
+  return text and format("%d,", #text) .. text or "-"
 end
-ARGV[1], ARGV[2], ARGV[5] = text, string.format("%.0f", version + 1), stamp
-if exists_at then
-  table.remove(ARGV, exists_at)
+
+-- What else a commit over theirs writes into the record: one's own field, and the receipt, if
+-- there is one.
+local function fields(now, receipt, receipt_text)
+  local is_short = #value + (theirs and #theirs or 0) <= MOST_KEPT
+  local text = wanted .. ":" .. sequence .. ":" .. over .. "|"
+    .. (is_short and kept(value) .. kept(theirs) or "") .. ":" .. format("%.0f", now)
+  if receipt then
+    return own_field, text, receipt, receipt_text
+  end
+  return own_field, text
 end
-local written = cas()
-if not written.ok then
-  return written
+
+-- The reply to a commit over theirs.
+local function merged_reply(stamp)
+  local lifetime = redis.pcall("PTTL", value_key)
+  return { 1, tonumber(wanted), value, stamp, token, over,
+    type(lifetime) == "number" and lifetime or -3, theirs }
 end
-local made = string.sub(written.ok, 4)
-if receipt_ms > 0 then
-  local values = kept(text) .. kept(present)
-  redis.call("HSET", version_key, place(), ARGV[2] .. ":" .. sequence .. ":" .. stamp .. "|"
-    .. (#values <= MOST_KEPT and values or "") .. ":"
-    .. string.format("%.0f", time[1] * 1000 + math.floor(time[2] / 1000)))
+
+-- The value at the beginning of a text that `kept` made; false: it was absent; nil: none was kept.
+-- And the rest of the text.
+local function unpacked(text)
+  if sub(text, 1, 1) == "-" then
+    return false, sub(text, 2)
+  end
+  local length, at = match(text, "^(%d+),()")
+  if not length then
+    return nil, ""
+  end
+  return sub(text, at, at + tonumber(length) - 1), sub(text, at + tonumber(length))
 end
-local lifetime = redis.pcall("PTTL", value_key)
-return { 1, version + 1, text, made, token, stamp, type(lifetime) == "number" and lifetime or -3,
-  present }
+
+-- The reply to a write that was committed earlier, with this stamp; nil: it was not merged.
+local function recall(stamp)
+  local version = match(stamp, "^%d+")
+  local its_version, its_sequence, rest = match(read_fields[5] or "", "^(%d+):(%d+):(.*):%d+$")
+  if its_version ~= version or its_sequence ~= sequence then
+    return version ~= wanted and { -3, tonumber(version), false, stamp, token } or nil
+  end
+  local base_stamp, values = match(rest, "^([^|]*)|(.*)$")
+  local written, before
+  written, values = unpacked(values)
+  if written ~= nil then
+    before = unpacked(values)
+  elseif read_fields[1] == stamp then
+    written = redis.call("GET", value_key) -- nobody has written since
+  end
+  return { 1, tonumber(version), written or false, stamp, token, base_stamp, -3, before }
+end
+
+carried = {
+  session = session, -- one's own
+  is_over = false, -- whether it was merged
+  read = read,
+  merge = merge,
+  void = void,
+  fields = fields,
+  reply = merged_reply,
+  recall = recall,
+}

@@ -50,7 +50,7 @@ local SCRIPT = "lua/cas_merge.lua"
 local PLANTED = {
   {
     "whatever comes is merged",
-    { { SCRIPT, "if is_fresh(stamp) then", "if true then" } },
+    { { SCRIPT, "if is_fresh(last) then", "if true then" } },
   },
   {
     "the stamp is not looked at",
@@ -62,11 +62,11 @@ local PLANTED = {
   },
   {
     "what is told that it is not applied is not void",
-    { { SCRIPT, "    return void(reply)", "    return reply" } },
+    { { SCRIPT, "  return void(reply, id)", "  return reply" } },
   },
   {
     "what stands on an old base is merged after its receipts have gone",
-    { { SCRIPT, "return base >= (tonumber(fields[3]) or 0)", "return true" }, EARLY },
+    { { SCRIPT, "return base >= (tonumber(read_fields[6]) or 0)", "return true" }, EARLY },
     events = LATE,
   },
   {
@@ -82,7 +82,7 @@ local PLANTED = {
   },
   {
     "what was merged is answered as if it had not been",
-    { { SCRIPT, "return recalled(string.sub(reply.ok, 4)) or reply", "return reply" } },
+    { { "lua/cas.lua", "return carried and carried.recall(made) or", "return" } },
   },
 }
 

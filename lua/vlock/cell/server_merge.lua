@@ -1,6 +1,6 @@
--- Merges that are done at the server: the script that a commit is sent by, for which the text of
--- lua/cas.lua, that of the merge's file and those of the modules which that file requires are put
--- together with lua/cas_merge.lua. It is known to the server by its SHA-1, as every script is.
+-- Merges that are done at the server: the script that a commit is sent by. It is lua/cas.lua with
+-- lua/cas_merge.lua at its place in it, and the texts of the merge's file and of the modules which
+-- that file requires before it. The server knows it by its SHA-1, as every script.
 --
 -- Where a merge cannot be done there, it is done here, as any merge is; a line in the log says so,
 -- and why.
@@ -86,9 +86,6 @@ local function looks_at_base(text, modules)
 end
 
 local BEGINNING = [[
-local function cas()
-%s
-end
 local function merge_part()
   local redis, KEYS, ARGV
   local left = %d
@@ -112,9 +109,21 @@ local function merge_part()
 ]]
 local FILE = "files[%q] = function(...)\n%s\nend\n"
 local ENDING = [[
-  return files.merge().merge, %s, require(%q).text
+  return files.merge().merge, %s, require
 end
-%s]]
+local cas
+function cas(is_asking)
+%s
+end
+return cas(false)]]
+
+-- Where it stands in lua/cas.lua that a commit carries nothing. lua/cas_merge.lua is set there.
+local PLACE = "local carried = nil\n"
+
+local function joined(cas, cas_merge)
+  local first, last = cas:find(PLACE, 1, true)
+  return cas:sub(1, first - 1) .. "local carried\n" .. cas_merge .. cas:sub(last + 1)
+end
 
 local function without_first_line(text)
   return (text:gsub("^#[^\n]*", ""))
@@ -130,7 +139,7 @@ end
 -- The script of a merge; cas, cas_merge: the texts of these files.
 local function compose(merge, cas, cas_merge)
   local modules = merge.modules
-  local names, pieces = {}, { BEGINNING:format(cas, MOST_TICKS) }
+  local names, pieces = {}, { BEGINNING:format(MOST_TICKS) }
   for name, module in pairs(modules) do
     names[#names + 1] = module and name or nil
   end
@@ -140,7 +149,7 @@ local function compose(merge, cas, cas_merge)
     pieces[#pieces + 1] = FILE:format(name, name:find("^vlock%.") and module or guarded(module))
   end
   pieces[#pieces + 1] = FILE:format("merge", guarded(without_first_line(merge.text)))
-  pieces[#pieces + 1] = ENDING:format(merge.parameters, NUMBER, cas_merge)
+  pieces[#pieces + 1] = ENDING:format(merge.parameters, joined(cas, cas_merge))
   return table.concat(pieces)
 end
 
