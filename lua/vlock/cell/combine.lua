@@ -72,9 +72,19 @@ local function run(line, batch, before)
   batch.has_ended = true
 end
 
+-- What requests share that are combined, as a text. All that use one cell have one store and codec.
+local function name_of(plan, cell)
+  local name = cell.line
+  if not name then
+    name = table.concat({ cell.version_key, plan.store_name, plan.codec.name or "" }, "\0")
+    cell.line = name
+  end
+  return name
+end
+
 -- The batch of this cell that still takes requests; begins one where there is none.
 local function open_batch(self, session, plan, cell)
-  local key = table.concat({ cell.version_key, plan.store_name, plan.codec.name or "" }, "\0")
+  local key = name_of(plan, cell)
   local line = self.lines[key]
   -- A run that was cut left it behind.
   if not line or line.last and not core.is_alive(line.last) then
@@ -124,7 +134,7 @@ end
 
 local function take_part(self, session, plan, cell, fn)
   local batch = open_batch(self, session, plan, cell)
-  local request = { fn = fn }
+  local request = { fn = fn, value = false, failed = false, reason = false }
   batch.requests[#batch.requests + 1] = request
   batch.task:join()
   return answer(batch, request)
