@@ -15,7 +15,7 @@ files["lua/cas.lua"] = server
 files["lua/read.lua"] = server
 files["lua/cas_merge.lua"] = { std = "lua51", not_globals = { "vlock" },
   read_globals = { "cas", "is_asking", "merge_part", "value_key", "version_key", "value", "wanted",
-    "token", "expected", "receipt_ms", "is_again", "sub", "match", "format" },
+    "token", "expected", "receipt_ms", "is_again", "deletes", "sub", "match", "format" },
   globals = { "ARGV", "carried" } }
 files["tests/fixtures/naive_cas.lua"] = server
 files["tests/lua/on_lua51.tap"] = server

@@ -82,8 +82,8 @@ local find, sub, match, format = string.find, string.sub, string.match, string.f
 local deletes, expires_ms, must_exist = false, nil, false
 local receipt_ms, is_again, after = 0, false, nil
 
--- A commit that carries its merge does more on the way: lua/cas_merge.lua stands here then. Its
--- functions are those that are called below, each of which says what else to do, or nothing.
+-- A commit that carries its merge does more on the way: lua/cas_merge.lua stands here then, and
+-- sets what is called below.
 local carried = nil
 
 local function refuse(reason)
@@ -308,7 +308,8 @@ if id and (not is_own or is_after or current % LOOK == 0) then
     receipt_text = receipt and version .. ":" .. last_sequence .. ":"
   end
 end
-if receipt or look_at or carried and carried.is_over then
+local keeps_own = carried and carried.is_over and receipt_ms > 0 -- a receipt of what was merged
+if receipt or look_at or keeps_own then
   local time = redis.pcall("TIME")
   if time.err then
     return time
@@ -352,7 +353,7 @@ end
 if receipt then
   receipt_text = receipt_text .. format("%.0f", now)
 end
-if carried and carried.is_over then
+if keeps_own then
   redis.call("HSET", version_key, "s", made, carried.fields(now, receipt, receipt_text))
 elseif receipt then
   redis.call("HSET", version_key, "s", made, receipt, receipt_text)

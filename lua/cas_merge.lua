@@ -142,10 +142,11 @@ local function void(reply, id)
 end
 
 -- A conflict: the text to write over theirs, or else the reply. id: the record's; last: the token
--- of the last write.
+-- of the last write. A deletion is not merged.
 local function merge(reply, id, last)
   local version, present, stamp = reply[2], reply[3], reply[4]
-  if not is_asking and is_same_count(id) and (version > base or stamp == expected) then
+  local may_merge = not (is_asking or deletes) and is_same_count(id)
+  if may_merge and (version > base or stamp == expected) then
     if is_fresh(last) then
       local text
       text, reply[6] = merged_text(version, present)

@@ -297,6 +297,36 @@ describe("a merging write", function()
     assert.are.equal("21", redis.call("GET", K))
   end)
 
+  it("leaves nothing in the record where it asks for no receipt", function()
+    local base, theirs = two_states("10", "20")
+    redis.call("DEL", V)
+    redis.call("HSET", V, "s", theirs)
+    local reply = script:pcall({ K, V }, { "11", 2, "0", "z.1", base, "10", "HELD" })
+    assert.are.same({ 1, 3, "21", "3:px.1:z.1", "z.1", theirs, -1, "20" }, reply)
+    assert.are.same({ "s", "3:px.1:z.1" }, redis.call("HGETALL", V))
+  end)
+
+  it("is a conflict where it deletes", function()
+    local base, theirs = two_states("10", "20")
+    assert.are.same({ -1, 2, "20", theirs, "z.1" }, add_one("z.1", base, "DEL"))
+    assert.are.equal("20", redis.call("GET", K))
+  end)
+
+  it("is refused where its token is not SESSION.SEQUENCE, or the base's words are missing",
+    function()
+      local base, theirs = two_states("10", "20")
+      for _, arguments in ipairs {
+        { "11", 2, "0", "z", base, "RECEIPT", T, "10", "HELD" },
+        { "11", 2, "0", "", base, "10", "HELD" },
+        { "11", 2, "0", "z.1", base, "RECEIPT", T },
+        {},
+      } do
+        local reply = script:pcall({ K, V }, arguments)
+        assert.matches("^VLOCK a commit with a merge has a token SESSION.SEQUENCE", reply.err)
+      end
+      assert.are.same({ "20", theirs }, { redis.call("GET", K), redis.call("HGET", V, "s") })
+    end)
+
   it("is told from others when its receipts have gone, and is then a conflict", function()
     local base = two_states("10", "20")
     local reply = add_one("z.1", base)

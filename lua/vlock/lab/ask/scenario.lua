@@ -14,6 +14,7 @@
 -- new_update()                 a worker's update function of its own, fn(value, worker); nil: the
 --                              default
 
+local cache = require "vlock.cell.cache"
 local core = require "vlock.core"
 local did_you_mean = require "vlock.text.did_you_mean"
 local exit = require "vlock.command.exit"
@@ -205,16 +206,23 @@ local function count_up(value)
   return tostring(math.tointeger(tonumber(value) or 0) + 1)
 end
 
+-- What fills values up, by its length: all workers share it, and large ones take long to make.
+local fillings = cache.new(16)
+
+local function filling(length)
+  local text = fillings:get(length)
+  if not text then
+    text = " " .. ("."):rep(length - 1)
+    fillings:put(length, text)
+  end
+  return text
+end
+
 -- The same in a value of so many bytes: the number, a space, and dots to fill it up.
 local function padded_counter(size)
-  local filling = "" -- what stands behind the number of the value before
   return function(value)
     local text = count_up(value and value:match("^%d+"))
-    local left = math.max(size - #text, 0)
-    if #filling ~= left then
-      filling = left > 0 and " " .. ("."):rep(left - 1) or ""
-    end
-    return text .. filling
+    return #text < size and text .. filling(size - #text) or text
   end
 end
 
