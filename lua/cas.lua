@@ -404,5 +404,7 @@ end
 
 if token == "" then
   return redis.status_reply("OK")
+elseif carried and carried.is_over then
+  return carried.reply(made)
 end
-return carried and carried.is_over and carried.reply(made) or redis.status_reply("OK " .. made)
+return redis.status_reply("OK " .. made)

@@ -70,7 +70,7 @@ END
     mkdir lua
     sed 's|^if token == "" then$|redis.log(redis.LOG_NOTICE, "applied " .. token .. " as " .. made)\n&|' \
         "$TOP/lua/cas.lua" >lua/cas.lua
-    grep -q "applied" lua/cas.lua
+    no cmp -s lua/cas.lua "$TOP/lua/cas.lua"
     write_model moving 'failover = { every = "50ms", takes = "10ms" },'
     for seed in 1 2 3; do
         "$vlockrun" --sim=moving.lua --seed $seed -w 10 -n 1000 --history h.jsonl full_jitter 2>all
